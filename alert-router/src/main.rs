@@ -1,0 +1,3 @@
+//! Entry point of alert-router.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Entry point of cassandra-exporter.
+
+fn main() {}

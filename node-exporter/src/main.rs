@@ -1,0 +1,3 @@
+//! Entry point of node-exporter.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Entry point of traefik-exporter.
+
+fn main() {}
