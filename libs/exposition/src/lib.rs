@@ -1,1 +1,20 @@
-//! libs/exposition.
+//! The Prometheus text formats: families of samples, a writer and a strict parser for both of them. Pure: no I/O, no clock.
+//!
+//! Two formats are meant: the text format 0.0.4 of Prometheus
+//! (<https://prometheus.io/docs/instrumenting/exposition_formats/>) and OpenMetrics 1.0
+//! (<https://github.com/prometheus/OpenMetrics/blob/v1.0.0/specification/OpenMetrics.md>).
+
+mod desc;
+mod family;
+mod name;
+mod negotiate;
+mod number;
+pub mod parse;
+mod write;
+
+pub use desc::Desc;
+pub use family::{Conflict, Family, Histogram, Kind, Labels, Metric, Summary, Value, gather};
+pub use name::{NameError, is_label_name, is_metric_name};
+pub use negotiate::Format;
+pub use number::go_float;
+pub use write::write;

@@ -1,0 +1,451 @@
+//! Families of metrics: what collectors give, what parsers return and what is written.
+
+use std::{borrow::Cow, cmp::Ordering, collections::BTreeMap, fmt};
+
+use crate::{Desc, NameError, is_label_name, is_metric_name};
+
+/// The type of a family, as the text format 0.0.4 knows them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Only goes up, but for restarts.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts of observations in buckets.
+    Histogram,
+    /// Quantiles of observations.
+    Summary,
+    /// Nothing is known.
+    Untyped,
+}
+
+impl Kind {
+    /// The word after `# TYPE name` in the text format 0.0.4.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+            Self::Summary => "summary",
+            Self::Untyped => "untyped",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A set of labels, sorted by name, each name once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Labels(Vec<(Cow<'static, str>, Cow<'static, str>)>);
+
+impl Labels {
+    /// No labels.
+    pub const EMPTY: Self = Self(Vec::new());
+
+    /// A set from pairs in any order.
+    ///
+    /// # Errors
+    /// When a name is wrong or given twice.
+    pub fn new<N, V>(pairs: impl IntoIterator<Item = (N, V)>) -> Result<Self, NameError>
+    where
+        N: Into<Cow<'static, str>>,
+        V: Into<Cow<'static, str>>,
+    {
+        let mut labels: Vec<_> = pairs
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
+        labels.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        for (name, _) in &labels {
+            if !is_label_name(name) {
+                return Err(NameError::Label(name.clone().into_owned()));
+            }
+        }
+        for pair in labels.windows(2) {
+            if let [(a, _), (b, _)] = pair
+                && a == b
+            {
+                return Err(NameError::DuplicateLabel(a.clone().into_owned()));
+            }
+        }
+        Ok(Self(labels))
+    }
+
+    /// Names were checked by [`Desc`].
+    fn of(names: &'static [&'static str], values: &[&str]) -> Self {
+        let mut labels: Vec<_> = names
+            .iter()
+            .zip(values)
+            .map(|(&name, &value)| (Cow::Borrowed(name), Cow::Owned(value.to_owned())))
+            .collect();
+        labels.sort_unstable_by(|a: &(Cow<'_, str>, _), b| a.0.cmp(&b.0));
+        Self(labels)
+    }
+
+    /// The value of a label.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.iter()
+            .find_map(|(its, value)| (its == name).then_some(value))
+    }
+
+    /// Adds a label, or changes its value.
+    ///
+    /// # Errors
+    /// When the name is wrong.
+    pub fn set(
+        &mut self,
+        name: impl Into<Cow<'static, str>>,
+        value: impl Into<Cow<'static, str>>,
+    ) -> Result<(), NameError> {
+        let name = name.into();
+        if !is_label_name(&name) {
+            return Err(NameError::Label(name.into_owned()));
+        }
+        match self.0.binary_search_by(|(its, _)| its.cmp(&name)) {
+            Ok(at) => {
+                if let Some(label) = self.0.get_mut(at) {
+                    label.1 = value.into();
+                }
+            }
+            Err(at) => self.0.insert(at, (name, value.into())),
+        }
+        Ok(())
+    }
+
+    /// Takes a label out and gives its value.
+    pub fn remove(&mut self, name: &str) -> Option<String> {
+        let at = self.0.iter().position(|(its, _)| its == name)?;
+        Some(self.0.remove(at).1.into_owned())
+    }
+
+    /// Names and values, sorted by name.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (&**name, &**value))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The order in which Prometheus' client libraries list the metrics of a family: fewer labels first, then by value.
+    fn listing(&self, other: &Self) -> Ordering {
+        self.len()
+            .cmp(&other.len())
+            .then_with(|| {
+                let mine = self.0.iter().map(|(_, value)| value);
+                mine.cmp(other.0.iter().map(|(_, value)| value))
+            })
+            .then_with(|| self.cmp(other))
+    }
+}
+
+/// Observations counted in buckets.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Histogram {
+    /// Upper bounds (inclusive) with cumulative counts. The bucket `+Inf` is written from `count` when it is not here.
+    pub buckets: Vec<(f64, f64)>,
+    /// The sum of all observations.
+    pub sum: f64,
+    /// The number of observations.
+    pub count: f64,
+}
+
+/// Quantiles of observations.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Summary {
+    /// Quantiles (0 to 1) with their values.
+    pub quantiles: Vec<(f64, f64)>,
+    /// The sum of all observations.
+    pub sum: f64,
+    /// The number of observations.
+    pub count: f64,
+}
+
+/// What a metric shows.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// A counter, gauge or untyped value.
+    Number(f64),
+    /// A histogram.
+    Histogram(Box<Histogram>),
+    /// A summary.
+    Summary(Box<Summary>),
+}
+
+/// One metric of a family.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Metric {
+    /// What tells it from the others.
+    pub labels: Labels,
+    /// What it shows.
+    pub value: Value,
+    /// Milliseconds since 1970, when the producer gave a time.
+    pub timestamp: Option<i64>,
+}
+
+/// Metrics of one name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Family {
+    name: Cow<'static, str>,
+    kind: Kind,
+    help: Cow<'static, str>,
+    label_names: &'static [&'static str],
+    /// The metrics, in any order; [`gather`] sorts them.
+    pub metrics: Vec<Metric>,
+}
+
+impl Family {
+    /// An empty family of a metric known in advance.
+    #[must_use]
+    pub fn of(desc: &Desc) -> Self {
+        Self {
+            name: Cow::Borrowed(desc.name),
+            kind: desc.kind,
+            help: Cow::Borrowed(desc.help),
+            label_names: desc.labels,
+            metrics: Vec::new(),
+        }
+    }
+
+    /// A family of one metric without labels.
+    #[must_use]
+    pub fn single(desc: &Desc, value: f64) -> Self {
+        let mut family = Self::of(desc);
+        family.push(&[], value);
+        family
+    }
+
+    /// An empty family whose name is known at run time only.
+    ///
+    /// # Errors
+    /// When the name is no metric name.
+    pub fn new(
+        name: impl Into<Cow<'static, str>>,
+        kind: Kind,
+        help: impl Into<Cow<'static, str>>,
+    ) -> Result<Self, NameError> {
+        let name = name.into();
+        if !is_metric_name(&name) {
+            return Err(NameError::Metric(name.into_owned()));
+        }
+        Ok(Self {
+            name,
+            kind,
+            help: help.into(),
+            label_names: &[],
+            metrics: Vec::new(),
+        })
+    }
+
+    /// The name as Prometheus stores it; a counter's `_total` included.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The type.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The help text; empty when there is none.
+    #[must_use]
+    pub fn help(&self) -> &str {
+        &self.help
+    }
+
+    /// Gives the family another help text.
+    pub fn set_help(&mut self, help: impl Into<Cow<'static, str>>) {
+        self.help = help.into();
+    }
+
+    pub(crate) fn set_kind(&mut self, kind: Kind) {
+        self.kind = kind;
+    }
+
+    /// Adds a number with the values of the labels that the [`Desc`] names, in its order.
+    ///
+    /// # Panics
+    /// When there are more or fewer values than the [`Desc`] has labels: a mistake in the program, not in its input.
+    pub fn push(&mut self, values: &[&str], value: f64) {
+        assert_eq!(
+            values.len(),
+            self.label_names.len(),
+            "{} has the labels {:?}",
+            self.name,
+            self.label_names
+        );
+        let labels = Labels::of(self.label_names, values);
+        self.push_labels(labels, value);
+    }
+
+    /// Adds a number with labels known at run time only.
+    pub fn push_labels(&mut self, labels: Labels, value: f64) {
+        self.metrics.push(Metric {
+            labels,
+            value: Value::Number(value),
+            timestamp: None,
+        });
+    }
+
+    /// The number of the metric with exactly these labels; for tests and for readers of other programs' metrics.
+    #[must_use]
+    pub fn number(&self, labels: &[(&str, &str)]) -> Option<f64> {
+        self.metrics.iter().find_map(|metric| {
+            let same = metric.labels.len() == labels.len()
+                && labels
+                    .iter()
+                    .all(|(name, value)| metric.labels.get(name) == Some(value));
+            match &metric.value {
+                Value::Number(number) if same => Some(*number),
+                Value::Number(_) | Value::Histogram(_) | Value::Summary(_) => None,
+            }
+        })
+    }
+}
+
+/// Why [`gather`] left something out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Conflict {
+    /// Two producers gave one name different types.
+    #[error("{name} is a {first} and a {second}; the second is left out")]
+    Kind {
+        /// The name.
+        name: String,
+        /// The type that stays.
+        first: Kind,
+        /// The type that is left out.
+        second: Kind,
+    },
+    /// Two producers gave the same metric.
+    #[error("{name}{labels} is given twice; the second is left out")]
+    Duplicate {
+        /// The name.
+        name: String,
+        /// Its labels as written.
+        labels: String,
+    },
+}
+
+/// Makes one exposition of what several collectors gave: families sorted by name and merged, metrics sorted by labels, each once.
+///
+/// What cannot stand beside the rest is left out and reported, so that one bad producer costs its own metrics only.
+#[must_use]
+pub fn gather(families: Vec<Family>) -> (Vec<Family>, Vec<Conflict>) {
+    let mut merged: BTreeMap<Cow<'static, str>, Family> = BTreeMap::new();
+    let mut conflicts = Vec::new();
+    for mut family in families {
+        let Some(first) = merged.get_mut(&family.name) else {
+            merged.insert(family.name.clone(), family);
+            continue;
+        };
+        if first.kind == family.kind {
+            first.metrics.append(&mut family.metrics);
+        } else {
+            conflicts.push(Conflict::Kind {
+                name: family.name.into_owned(),
+                first: first.kind,
+                second: family.kind,
+            });
+        }
+    }
+    for family in merged.values_mut() {
+        // Stable: of two equal metrics the first given stays.
+        family.metrics.sort_by(|a, b| a.labels.listing(&b.labels));
+        let name = &family.name;
+        family.metrics.dedup_by(|second, first| {
+            let same = second.labels == first.labels;
+            if same {
+                conflicts.push(Conflict::Duplicate {
+                    name: name.clone().into_owned(),
+                    labels: crate::write::labels_text(&second.labels),
+                });
+            }
+            same
+        });
+    }
+    (merged.into_values().collect(), conflicts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Conflict, Family, Kind, Labels, gather};
+    use crate::{Desc, NameError};
+
+    const A: Desc = Desc::new("a", Kind::Gauge, "A.").labels(&["y", "x"]);
+
+    #[test]
+    fn labels_are_sorted_and_single() {
+        let labels = Labels::new([("b", "2"), ("a", "1")]).unwrap();
+        assert_eq!(labels.iter().collect::<Vec<_>>(), [("a", "1"), ("b", "2")]);
+        assert_eq!(
+            Labels::new([("a", "1"), ("a", "2")]),
+            Err(NameError::DuplicateLabel("a".to_owned()))
+        );
+        assert_eq!(
+            Labels::new([("a-b", "1")]),
+            Err(NameError::Label("a-b".to_owned()))
+        );
+        let mut labels = labels;
+        labels.set("ab", "3").unwrap();
+        labels.set("a", "0").unwrap();
+        assert_eq!(labels.remove("b").as_deref(), Some("2"));
+        assert_eq!(labels.iter().collect::<Vec<_>>(), [("a", "0"), ("ab", "3")]);
+        assert!(labels.set("", "x").is_err());
+    }
+
+    #[test]
+    fn gather_merges_sorts_and_reports() {
+        let mut one = Family::of(&A);
+        one.push(&["2", "1"], 1.0);
+        one.push(&["1", "1"], 2.0);
+        let mut two = Family::of(&A);
+        two.push(&["1", "1"], 3.0);
+        let other = Family::new("a", Kind::Counter, "A.").unwrap();
+        let first = Family::single(&Desc::new("_first", Kind::Gauge, "F."), 0.0);
+        let (families, conflicts) = gather(vec![one, two, other, first]);
+        let names: Vec<_> = families.iter().map(Family::name).collect();
+        assert_eq!(names, ["_first", "a"]);
+        assert_eq!(families[1].metrics.len(), 2);
+        assert_eq!(families[1].number(&[("x", "1"), ("y", "1")]), Some(2.0));
+        assert_eq!(families[1].metrics[0].labels.get("y"), Some("1"));
+        assert_eq!(
+            conflicts,
+            [
+                Conflict::Kind {
+                    name: "a".to_owned(),
+                    first: Kind::Gauge,
+                    second: Kind::Counter
+                },
+                Conflict::Duplicate {
+                    name: "a".to_owned(),
+                    labels: r#"{x="1",y="1"}"#.to_owned()
+                },
+            ]
+        );
+    }
+
+    #[test]
+    fn wrong_number_of_values_is_a_mistake_of_the_program() {
+        let result = std::panic::catch_unwind(|| {
+            let mut family = Family::of(&A);
+            family.push(&["1"], 1.0);
+        });
+        assert!(result.is_err_and(|it| it.is::<String>()));
+    }
+}

@@ -1,0 +1,314 @@
+//! Families to text.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    Family, Format, Kind, Labels, Metric, Value,
+    number::{go_float, open_float},
+};
+
+/// Writes an exposition. The families must be as [`crate::gather`] gives them; those without metrics are left out.
+///
+/// In OpenMetrics a counter's name must end in `_total`; one that does not is written with the type `unknown`, so that
+/// a metric has the same name in both formats.
+#[must_use]
+pub fn write(families: &[Family], format: Format) -> Vec<u8> {
+    let metrics: usize = families.iter().map(|it| it.metrics.len()).sum();
+    let mut out = Vec::with_capacity(metrics * 80 + families.len() * 120);
+    let taken: BTreeSet<&str> = match format {
+        Format::Text => BTreeSet::new(),
+        Format::OpenMetrics => families.iter().map(Family::name).collect(),
+    };
+    for family in families.iter().filter(|it| !it.metrics.is_empty()) {
+        let writer = Writer {
+            format,
+            name: family.name(),
+        };
+        writer.head(&mut out, family, &taken);
+        for metric in &family.metrics {
+            writer.metric(&mut out, metric);
+        }
+    }
+    if format == Format::OpenMetrics {
+        out.extend_from_slice(b"# EOF\n");
+    }
+    out
+}
+
+/// A label set as it is written, `{}` left out when empty; for messages.
+pub(crate) fn labels_text(labels: &Labels) -> String {
+    let mut out = Vec::new();
+    write_labels(&mut out, labels, None);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+struct Writer<'a> {
+    format: Format,
+    name: &'a str,
+}
+
+impl Writer<'_> {
+    fn head(&self, out: &mut Vec<u8>, family: &Family, taken: &BTreeSet<&str>) {
+        let (name, kind) = match (self.format, family.kind()) {
+            (Format::Text, kind) => (self.name, kind.as_str()),
+            (Format::OpenMetrics, Kind::Untyped) => (self.name, "unknown"),
+            (Format::OpenMetrics, Kind::Counter) => {
+                match self.name.strip_suffix("_total") {
+                    // The bare name may belong to another family.
+                    Some(bare) if !bare.is_empty() && !taken.contains(bare) => (bare, "counter"),
+                    Some(_) | None => (self.name, "unknown"),
+                }
+            }
+            (Format::OpenMetrics, kind) => (self.name, kind.as_str()),
+        };
+        if !family.help().is_empty() {
+            out.extend_from_slice(b"# HELP ");
+            out.extend_from_slice(name.as_bytes());
+            out.push(b' ');
+            escape(out, family.help(), self.format == Format::OpenMetrics);
+            out.push(b'\n');
+        }
+        out.extend_from_slice(b"# TYPE ");
+        out.extend_from_slice(name.as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(kind.as_bytes());
+        out.push(b'\n');
+    }
+
+    fn metric(&self, out: &mut Vec<u8>, metric: &Metric) {
+        match &metric.value {
+            Value::Number(value) => self.sample(out, metric, "", None, *value),
+            Value::Histogram(histogram) => {
+                for (bound, count) in &histogram.buckets {
+                    self.sample(out, metric, "_bucket", Some(("le", *bound)), *count);
+                }
+                if histogram
+                    .buckets
+                    .last()
+                    .is_none_or(|it| it.0 != f64::INFINITY)
+                {
+                    let bound = Some(("le", f64::INFINITY));
+                    self.sample(out, metric, "_bucket", bound, histogram.count);
+                }
+                self.sample(out, metric, "_sum", None, histogram.sum);
+                self.sample(out, metric, "_count", None, histogram.count);
+            }
+            Value::Summary(summary) => {
+                for (quantile, value) in &summary.quantiles {
+                    self.sample(out, metric, "", Some(("quantile", *quantile)), *value);
+                }
+                self.sample(out, metric, "_sum", None, summary.sum);
+                self.sample(out, metric, "_count", None, summary.count);
+            }
+        }
+    }
+
+    fn sample(
+        &self,
+        out: &mut Vec<u8>,
+        metric: &Metric,
+        suffix: &str,
+        extra: Option<(&str, f64)>,
+        value: f64,
+    ) {
+        out.extend_from_slice(self.name.as_bytes());
+        out.extend_from_slice(suffix.as_bytes());
+        let extra = extra.map(|(name, bound)| {
+            let mut text = Vec::new();
+            self.number(&mut text, bound);
+            (name, text)
+        });
+        write_labels(out, &metric.labels, extra.as_ref().map(|(n, v)| (*n, &**v)));
+        out.push(b' ');
+        self.number(out, value);
+        if let Some(milliseconds) = metric.timestamp {
+            out.push(b' ');
+            match self.format {
+                Format::Text => out.extend_from_slice(milliseconds.to_string().as_bytes()),
+                Format::OpenMetrics => {
+                    let (sign, rest) = (milliseconds < 0, milliseconds.unsigned_abs());
+                    let sign = if sign { "-" } else { "" };
+                    let text = format!("{sign}{}.{:03}", rest / 1000, rest % 1000);
+                    out.extend_from_slice(text.as_bytes());
+                }
+            }
+        }
+        out.push(b'\n');
+    }
+
+    fn number(&self, out: &mut Vec<u8>, value: f64) {
+        match self.format {
+            Format::Text => go_float(out, value),
+            Format::OpenMetrics => open_float(out, value),
+        }
+    }
+}
+
+fn write_labels(out: &mut Vec<u8>, labels: &Labels, extra: Option<(&str, &[u8])>) {
+    if labels.is_empty() && extra.is_none() {
+        return;
+    }
+    let mut separator = b'{';
+    for (name, value) in labels.iter() {
+        out.push(separator);
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b"=\"");
+        escape(out, value, true);
+        out.push(b'"');
+        separator = b',';
+    }
+    if let Some((name, value)) = extra {
+        out.push(separator);
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b"=\"");
+        out.extend_from_slice(value);
+        out.push(b'"');
+    }
+    out.push(b'}');
+}
+
+/// Backslash and line feed are escaped everywhere; the quote in label values and in OpenMetrics' help texts.
+fn escape(out: &mut Vec<u8>, text: &str, quotes: bool) {
+    let mut rest = text.as_bytes();
+    let special = |it: &u8| matches!(it, b'\\' | b'\n') || quotes && *it == b'"';
+    while let Some(at) = rest.iter().position(special) {
+        let (plain, tail) = rest.split_at(at);
+        out.extend_from_slice(plain);
+        let (first, tail) = tail.split_first().unwrap_or((&b' ', &[]));
+        out.push(b'\\');
+        out.push(if *first == b'\n' { b'n' } else { *first });
+        rest = tail;
+    }
+    out.extend_from_slice(rest);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::write;
+    use crate::{Desc, Family, Format, Histogram, Kind, Labels, Metric, Summary, Value, gather};
+
+    const HOSTILE: &str = "a\\b\nc\"d é";
+
+    fn sample() -> Vec<Family> {
+        let mut total = Family::of(
+            &Desc::new("jobs_total", Kind::Counter, "Jobs \\ done,\n\"all\".").labels(&["who"]),
+        );
+        total.push(&[HOSTILE], 3.0);
+        total.push(&[""], 1e6);
+        let bare = Family::single(&Desc::new("bare", Kind::Counter, "No suffix."), 1.0);
+        let clash = Family::single(&Desc::new("jobs", Kind::Gauge, "A clash."), 1.0);
+        let clear = Family::single(&Desc::new("runs_total", Kind::Counter, "Runs."), 0.25);
+        let empty = Family::of(&Desc::new("empty", Kind::Gauge, "Nothing."));
+        let mut seconds = Family::of(&Desc::new("took_seconds", Kind::Histogram, "Time."));
+        seconds.metrics.push(Metric {
+            labels: Labels::EMPTY,
+            value: Value::Histogram(Box::new(Histogram {
+                buckets: vec![(0.5, 1.0), (1.0, 2.0)],
+                sum: 7.5,
+                count: 3.0,
+            })),
+            timestamp: None,
+        });
+        let mut summary = Family::new("wait", Kind::Summary, "").unwrap();
+        summary.metrics.push(Metric {
+            labels: Labels::new([("a", "b")]).unwrap(),
+            value: Value::Summary(Box::new(Summary {
+                quantiles: vec![(0.99, 2.0)],
+                sum: 4.0,
+                count: 2.0,
+            })),
+            timestamp: Some(-1_500),
+        });
+        let mut untyped = Family::new("odd", Kind::Untyped, "Odd.").unwrap();
+        untyped.push_labels(Labels::EMPTY, f64::NAN);
+        let (families, conflicts) = gather(vec![
+            total, bare, clash, clear, empty, seconds, summary, untyped,
+        ]);
+        assert_eq!(conflicts, []);
+        families
+    }
+
+    #[test]
+    fn text_0_0_4() {
+        let expect = r#"# HELP bare No suffix.
+# TYPE bare counter
+bare 1
+# HELP jobs A clash.
+# TYPE jobs gauge
+jobs 1
+# HELP jobs_total Jobs \\ done,\n"all".
+# TYPE jobs_total counter
+jobs_total{who=""} 1e+06
+jobs_total{who="a\\b\nc\"d é"} 3
+# HELP odd Odd.
+# TYPE odd untyped
+odd NaN
+# HELP runs_total Runs.
+# TYPE runs_total counter
+runs_total 0.25
+# HELP took_seconds Time.
+# TYPE took_seconds histogram
+took_seconds_bucket{le="0.5"} 1
+took_seconds_bucket{le="1"} 2
+took_seconds_bucket{le="+Inf"} 3
+took_seconds_sum 7.5
+took_seconds_count 3
+# TYPE wait summary
+wait{a="b",quantile="0.99"} 2 -1500
+wait_sum{a="b"} 4 -1500
+wait_count{a="b"} 2 -1500
+"#;
+        let written = write(&sample(), Format::Text);
+        assert_eq!(String::from_utf8(written).unwrap(), expect);
+    }
+
+    #[test]
+    fn open_metrics() {
+        let expect = r#"# HELP bare No suffix.
+# TYPE bare unknown
+bare 1.0
+# HELP jobs A clash.
+# TYPE jobs gauge
+jobs 1.0
+# HELP jobs_total Jobs \\ done,\n\"all\".
+# TYPE jobs_total unknown
+jobs_total{who=""} 1e+06
+jobs_total{who="a\\b\nc\"d é"} 3.0
+# HELP odd Odd.
+# TYPE odd unknown
+odd NaN
+# HELP runs Runs.
+# TYPE runs counter
+runs_total 0.25
+# HELP took_seconds Time.
+# TYPE took_seconds histogram
+took_seconds_bucket{le="0.5"} 1.0
+took_seconds_bucket{le="1.0"} 2.0
+took_seconds_bucket{le="+Inf"} 3.0
+took_seconds_sum 7.5
+took_seconds_count 3.0
+# TYPE wait summary
+wait{a="b",quantile="0.99"} 2.0 -1.500
+wait_sum{a="b"} 4.0 -1.500
+wait_count{a="b"} 2.0 -1.500
+# EOF
+"#;
+        let written = write(&sample(), Format::OpenMetrics);
+        assert_eq!(String::from_utf8(written).unwrap(), expect);
+    }
+
+    /// What is written is what the strict parsers read.
+    #[test]
+    fn round_trip() {
+        let families = sample();
+        let text = String::from_utf8(write(&families, Format::Text)).unwrap();
+        let back = crate::parse::text_strict(&text).unwrap();
+        assert_eq!(String::from_utf8(write(&back, Format::Text)).unwrap(), text);
+        let open = String::from_utf8(write(&families, Format::OpenMetrics)).unwrap();
+        let back = crate::parse::open_metrics(&open).unwrap();
+        assert_eq!(
+            String::from_utf8(write(&back, Format::OpenMetrics)).unwrap(),
+            open
+        );
+    }
+}
