@@ -1,1 +1,24 @@
-//! libs/daemon.
+//! What every long-running program of the suite is made of: flags, logs, an HTTP server with bounds on everything,
+//! a registry of collectors with deadlines, metrics about itself, systemd, a clean start and a clean end.
+
+pub mod flags;
+pub mod http;
+mod listen;
+pub mod log;
+mod own_metrics;
+mod program;
+mod registry;
+mod secret;
+mod service;
+mod tls;
+mod web_config;
+
+pub use flags::{CommonFlags, WebFlags};
+pub use listen::ListenError;
+pub use log::chain;
+pub use own_metrics::families_of;
+pub use program::Program;
+pub use registry::{CollectError, Collector, Filter, FilterError, Registry, Scrape};
+pub use secret::Secret;
+pub use service::{Link, Reload, ServeError, Service, Settings, main};
+pub use web_config::WebConfigError;
