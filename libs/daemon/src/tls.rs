@@ -111,7 +111,7 @@ impl TlsFile {
         if !self.client_allowed_sans.is_empty() && auth != "RequireAndVerifyClientCert" {
             return Err("tls_server_config.client_allowed_sans needs client_auth_type: RequireAndVerifyClientCert".to_owned());
         }
-        let verifier = verifier(&auth, roots, &provider)?;
+        let verifier = verifier(&auth, roots.as_ref(), &provider)?;
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&versions)
             .map_err(|it| format!("tls_server_config: {it}"))?
@@ -199,7 +199,7 @@ fn roots(source: &Source) -> Result<RootCertStore, String> {
 /// The kinds of Go's `tls.ClientAuthType`.
 fn verifier(
     auth: &str,
-    roots: Option<RootCertStore>,
+    roots: Option<&RootCertStore>,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, String> {
     let any = |mandatory| -> Arc<dyn ClientCertVerifier> {
@@ -209,7 +209,7 @@ fn verifier(
         })
     };
     let verified = |optional: bool| {
-        let roots = roots.clone().ok_or_else(|| {
+        let roots = roots.cloned().ok_or_else(|| {
             format!("tls_server_config: client_auth_type: {auth} needs client_ca_file or client_ca")
         })?;
         let builder =

@@ -1,1 +1,22 @@
-//! libs/testkit.
+//! What tests share: built programs on ports of their own, golden files, scripted upstreams, waiting for events, recorded skips.
+//! A dependency of tests only.
+
+pub mod golden;
+mod program;
+mod skip;
+mod upstream;
+mod wait;
+
+pub use program::{Ended, Program, Running, binary};
+pub use skip::skip;
+pub use upstream::{Answer, Heard, Upstream};
+pub use wait::{eventually, get, request};
+
+use std::path::{Path, PathBuf};
+
+/// The root of the repository.
+#[must_use]
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_owned()
+}
