@@ -7,6 +7,8 @@ pub(crate) mod server;
 use std::{future::Future, net::SocketAddr, pin::Pin, time::Duration};
 
 use http_body_util::{BodyExt, Full, Limited};
+pub use server::Limits;
+
 pub use hyper::{Method, StatusCode, body::Bytes, header};
 use hyper::{body::Incoming, http::request::Parts};
 

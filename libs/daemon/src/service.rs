@@ -23,7 +23,9 @@ use tokio::{
 
 use crate::{
     CommonFlags, Filter, Program, Registry, WebFlags, chain, flags,
-    http::{self, Handler, Method, Reply, Request, StatusCode, landing, server::Server, text},
+    http::{
+        self, Handler, Limits, Method, Reply, Request, StatusCode, landing, server::Server, text,
+    },
     listen::{self, ListenError},
     log,
     own_metrics::{OwnMetrics, families_of},
@@ -72,6 +74,8 @@ pub struct Settings {
     pub ready: Arc<AtomicBool>,
     /// What SIGHUP and POST `/-/reload` do.
     pub reload: Option<Reload>,
+    /// What the server bears.
+    pub limits: Limits,
 }
 
 impl Settings {
@@ -89,6 +93,7 @@ impl Settings {
             prefix: String::new(),
             ready: Arc::new(AtomicBool::new(true)),
             reload: None,
+            limits: Limits::default(),
         }
     }
 }
@@ -144,13 +149,14 @@ impl Service {
         let listeners = listen::listeners(&settings.web).await?;
         let program = settings.program;
         let reload = settings.reload.clone();
+        let limits = settings.limits;
         let pages = Pages {
             own: OwnMetrics::new(program)?,
             settings,
         };
         Ok(Self {
             program,
-            server: Arc::new(Server::new(current, Arc::new(Arc::new(pages)))),
+            server: Arc::new(Server::new(current, Arc::new(Arc::new(pages)), limits)),
             listeners,
             reload,
             terminate,

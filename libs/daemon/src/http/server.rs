@@ -33,16 +33,6 @@ use crate::{
     web_config::{Current, Rate, WebConfig},
 };
 
-/// Connections at a time; more wait in the kernel's queue.
-const CONNECTIONS: usize = 512;
-/// For the head of a request, and for an idle connection.
-const HEAD_DEADLINE: Duration = Duration::from_secs(30);
-/// For a TLS handshake.
-const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
-/// For a handler.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(120);
-/// For a client to take the next piece of an answer.
-const WRITE_DEADLINE: Duration = Duration::from_secs(30);
 /// For open connections once the program is asked to end.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
 /// The head of a request.
@@ -51,10 +41,38 @@ const HEADERS: usize = 100;
 /// Passwords whose outcome is remembered.
 const REMEMBERED: usize = 100;
 
+/// How much and how long a server bears; the defaults fit every program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at a time; more wait in the kernel's queue.
+    pub connections: u32,
+    /// For the head of a request, and for an idle connection.
+    pub head: Duration,
+    /// For a TLS handshake.
+    pub handshake: Duration,
+    /// For a handler.
+    pub answer: Duration,
+    /// For a client to take the next piece of an answer.
+    pub write: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            head: Duration::from_secs(30),
+            handshake: Duration::from_secs(10),
+            answer: Duration::from_secs(120),
+            write: Duration::from_secs(30),
+        }
+    }
+}
+
 /// Everything that a connection needs.
 pub(crate) struct Server {
     current: Current,
     handler: Arc<dyn Handler>,
+    limits: Limits,
     connections: Arc<Semaphore>,
     /// bcrypt is slow on purpose: one at a time, and outcomes are remembered.
     hashing: Semaphore,
@@ -63,11 +81,12 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn new(current: Current, handler: Arc<dyn Handler>) -> Self {
+    pub(crate) fn new(current: Current, handler: Arc<dyn Handler>, limits: Limits) -> Self {
         Self {
             current,
             handler,
-            connections: Arc::new(Semaphore::new(CONNECTIONS)),
+            limits,
+            connections: Arc::new(Semaphore::new(limits.connections as usize)),
             hashing: Semaphore::new(1),
             remembered: Mutex::new(VecDeque::new()),
             bucket: Mutex::new(None),
@@ -116,8 +135,8 @@ impl Server {
 
     /// Waits until the open connections have ended, but not for ever.
     pub(crate) async fn drained(&self) {
-        let all = u32::try_from(CONNECTIONS).unwrap_or(u32::MAX);
-        let ended = timeout(DRAIN_DEADLINE, self.connections.acquire_many(all)).await;
+        let all = self.connections.acquire_many(self.limits.connections);
+        let ended = timeout(DRAIN_DEADLINE, all).await;
         if ended.is_err() {
             tracing::warn!("connections are still open; they are cut");
         }
@@ -148,7 +167,7 @@ impl Server {
             let acceptor = TlsAcceptor::from(Arc::clone(&tls.config));
             acceptor.accept(stream).await
         };
-        let stream = timeout(HANDSHAKE_DEADLINE, handshake).await??;
+        let stream = timeout(self.limits.handshake, handshake).await??;
         let certificate = stream
             .get_ref()
             .1
@@ -171,16 +190,17 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
+        let limits = self.limits;
         let service = service_fn(move |request| {
             let server = Arc::clone(&self);
             async move { Ok::<_, std::convert::Infallible>(server.answer(request, peer).await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_DEADLINE)
+            .header_read_timeout(limits.head)
             .max_buf_size(HEAD_SIZE)
             .max_headers(HEADERS)
-            .serve_connection(TokioIo::new(Patient::new(stream)), service);
+            .serve_connection(TokioIo::new(Patient::new(stream, limits.write)), service);
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
             ended = connection.as_mut() => return ended.map_err(io::Error::other),
@@ -197,7 +217,7 @@ impl Server {
             Some(refusal) => refusal,
             None => {
                 let answer = self.handler.handle(Request::new(request, peer));
-                let answer = timeout(ANSWER_DEADLINE, answer).await;
+                let answer = timeout(self.limits.answer, answer).await;
                 answer.unwrap_or_else(|_| {
                     text(
                         StatusCode::SERVICE_UNAVAILABLE,
@@ -266,7 +286,7 @@ impl Server {
 
     async fn verify(&self, config: &WebConfig, user: &str, password: Vec<u8>) -> bool {
         // An unknown user costs as much time as a wrong password (this hash is of nobody's password).
-        const NOBODY: &str = "$2b$10$0123456789012345678901uJOTCZl2QCWeg5SGdJyAGzVDKEjN1vO";
+        const NOBODY: &str = "$2b$10$BlfDGjWcWii6kQDo7vT0HehQzCbmi12ppvvJd76t5iP1XLMoSINqm";
         let known = config.users.get(user);
         let hash = known.map_or(NOBODY, |it| it.expose()).to_owned();
         let mut text = Vec::new();
@@ -326,16 +346,18 @@ fn base64(text: &str) -> Option<Vec<u8>> {
     base64::engine::general_purpose::STANDARD.decode(text).ok()
 }
 
-/// A stream whose writes fail when the other side takes nothing for [`WRITE_DEADLINE`].
+/// A stream whose writes fail when the other side takes nothing for some time.
 struct Patient<S> {
     stream: S,
+    patience: Duration,
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Patient<S> {
-    const fn new(stream: S) -> Self {
+    const fn new(stream: S, patience: Duration) -> Self {
         Self {
             stream,
+            patience,
             waiting: None,
         }
     }
@@ -350,9 +372,10 @@ impl<S> Patient<S> {
             self.waiting = None;
             return result;
         }
+        let patience = self.patience;
         let sleep = self
             .waiting
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_DEADLINE)));
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
         ready!(sleep.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
