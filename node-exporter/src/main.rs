@@ -1,3 +1,34 @@
-//! Entry point of node-exporter.
+//! node-exporter: what a Linux host tells about itself, for Prometheus; takes the place of Prometheus' node_exporter.
 
-fn main() {}
+mod collectors;
+mod filter;
+mod flags;
+mod host;
+
+use std::{error::Error, process::ExitCode};
+
+use daemon::{Program, Registry, Service, Settings};
+
+use crate::flags::Flags;
+
+const PROGRAM: Program = Program {
+    name: "node-exporter",
+    namespace: "node_exporter",
+    about: "Metrics of a Linux host for Prometheus: CPU, memory, disks, file systems, network, services",
+    listen: ":9100",
+    version: env!("CARGO_PKG_VERSION"),
+};
+
+fn main() -> ExitCode {
+    daemon::main(&PROGRAM, run)
+}
+
+async fn run(flags: Flags) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let (enabled, disabled) = collectors::make(&flags)?;
+    let registry = Registry::new("node", PROGRAM.namespace, enabled).with_disabled(disabled);
+    let names: Vec<_> = registry.names().collect();
+    tracing::info!(collectors = names.join(","), "Enabled collectors");
+    let service = Service::open(Settings::new(&PROGRAM, flags.common.web, registry)).await?;
+    service.serve().await;
+    Ok(())
+}

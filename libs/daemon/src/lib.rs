@@ -16,7 +16,7 @@ mod web_config;
 pub use flags::{CommonFlags, WebFlags};
 pub use listen::ListenError;
 pub use log::chain;
-pub use own_metrics::families_of;
+pub use own_metrics::{families_of, own_families};
 pub use program::Program;
 pub use registry::{CollectError, Collector, Filter, FilterError, Registry, Scrape};
 pub use secret::Secret;

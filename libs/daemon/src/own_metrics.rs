@@ -78,6 +78,12 @@ impl OwnMetrics {
     }
 }
 
+/// What a program says about itself at `/metrics` beside what it is for; for its catalogue.
+#[must_use]
+pub fn own_families(program: &Program) -> Vec<Family> {
+    OwnMetrics::new(program).map_or_else(|_| Vec::new(), |it| it.families(false))
+}
+
 /// What a registry of the crate `prometheus` holds, in our shape.
 #[must_use]
 pub fn families_of(registry: &prometheus::Registry) -> Vec<Family> {

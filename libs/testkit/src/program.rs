@@ -102,6 +102,13 @@ impl Program {
         self
     }
 
+    /// Adds `--flag=path`.
+    #[must_use]
+    pub fn arg_path(mut self, flag: &str, path: &std::path::Path) -> Self {
+        self.command.arg(format!("{flag}={}", path.display()));
+        self
+    }
+
     /// Sets an environment variable.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {

@@ -1,0 +1,162 @@
+//! One file per collector, and the table that names them all.
+
+mod cpu;
+mod diskstats;
+mod filesystem;
+mod loadavg;
+mod meminfo;
+mod netdev;
+mod os;
+mod stat;
+mod systemd;
+mod textfile;
+mod time;
+mod uname;
+mod vmstat;
+
+use std::sync::Arc;
+
+use clap::{ArgMatches, Command};
+use daemon::Collector;
+use exposition::Desc;
+
+use crate::{
+    flags::{FlagError, Flags, switched},
+    host::Host,
+};
+
+/// A collector's place in the program.
+pub(crate) struct Entry {
+    /// The name in flags, in the URL filter and in the label `collector`.
+    pub(crate) name: &'static str,
+    /// Whether it runs when no flag names it.
+    pub(crate) default: bool,
+    /// Adds its flags.
+    pub(crate) flags: fn(Command) -> Command,
+    /// Makes it from its flags.
+    pub(crate) make: fn(&Setup<'_>) -> Result<Box<dyn Collector>, FlagError>,
+    /// What it exports, but for names that only the host knows.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the catalogue is written by a test")
+    )]
+    pub(crate) descs: &'static [Desc],
+}
+
+/// What a collector is made from.
+pub(crate) struct Setup<'a> {
+    pub(crate) matches: &'a ArgMatches,
+    pub(crate) host: Arc<Host>,
+}
+
+/// Every collector, sorted by name.
+pub(crate) const ALL: &[Entry] = &[
+    cpu::ENTRY,
+    diskstats::ENTRY,
+    filesystem::ENTRY,
+    loadavg::ENTRY,
+    meminfo::ENTRY,
+    netdev::ENTRY,
+    os::ENTRY,
+    stat::ENTRY,
+    systemd::ENTRY,
+    textfile::ENTRY,
+    time::ENTRY,
+    uname::ENTRY,
+    vmstat::ENTRY,
+];
+
+/// The collectors that the flags switch on, and the names of the others.
+pub(crate) fn make(
+    flags: &Flags,
+) -> Result<(Vec<Box<dyn Collector>>, Vec<&'static str>), FlagError> {
+    let setup = Setup {
+        matches: &flags.matches,
+        host: Arc::new(Host::new(flags.paths.clone())),
+    };
+    let defaults = !flags.matches.get_flag("collector.disable-defaults");
+    let (mut enabled, mut disabled) = (Vec::new(), Vec::new());
+    for entry in ALL {
+        let flag = switched(&flags.matches, &format!("collector.{}", entry.name));
+        if flag.unwrap_or(defaults && entry.default) {
+            enabled.push((entry.make)(&setup)?);
+        } else {
+            disabled.push(entry.name);
+        }
+    }
+    Ok((enabled, disabled))
+}
+
+/// For collectors without flags of their own.
+const fn no_flags(command: Command) -> Command {
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use exposition::{Family, parse};
+
+    use super::ALL;
+    use crate::PROGRAM;
+
+    #[test]
+    fn sorted_and_unique() {
+        assert!(ALL.is_sorted_by(|a, b| a.name < b.name));
+    }
+
+    /// A file that is not in the table would be dead code that looks alive.
+    #[test]
+    fn every_file_is_in_the_table() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/collectors");
+        let mut files: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|it| it.unwrap().path().file_stem().unwrap().to_owned())
+            .collect();
+        files.sort();
+        let names: Vec<_> = ALL.iter().map(|it| it.name).collect();
+        assert_eq!(files, names);
+    }
+
+    /// `metrics.tsv` is what dashboards and rules are held against: every name that the program can give.
+    #[test]
+    fn catalogue() {
+        let mut lines = BTreeMap::new();
+        for desc in ALL.iter().flat_map(|it| it.descs) {
+            let mut labels = desc.labels.to_vec();
+            labels.sort_unstable();
+            let line = format!("{}\t{}\t{}", desc.kind, labels.join(","), desc.help);
+            assert_eq!(
+                lines.insert(desc.name.to_owned(), line),
+                None,
+                "{} is there twice",
+                desc.name
+            );
+        }
+        let mut add = |family: &Family| {
+            let labels = family.metrics.first().map_or_else(Vec::new, |it| {
+                it.labels.iter().map(|(name, _)| name.to_owned()).collect()
+            });
+            let line = format!("{}\t{}\t{}", family.kind(), labels.join(","), family.help());
+            lines.entry(family.name().to_owned()).or_insert(line);
+        };
+        daemon::own_families(&PROGRAM).iter().for_each(&mut add);
+        // Names that are the kernel's are those of the goldens.
+        for golden in ["linux-6.18-vm", "linux-5.10-ec2-nvme"] {
+            let path = testkit::root().join(format!("node-exporter/tests/golden/{golden}.prom"));
+            let text = std::fs::read_to_string(path)
+                .unwrap()
+                .replace("<varies>", "0");
+            let families = parse::text(&text).unwrap();
+            let kernel = ["node_memory_", "node_vmstat_", "node_scrape_collector_"];
+            let named = |it: &&Family| kernel.iter().any(|prefix| it.name().starts_with(prefix));
+            families.iter().filter(named).for_each(&mut add);
+        }
+        let text: String = lines
+            .iter()
+            .map(|(name, line)| format!("{name}\t{line}\n"))
+            .collect();
+        testkit::golden::check("node-exporter/metrics.tsv", &text);
+    }
+}

@@ -1,0 +1,402 @@
+//! `node_filesystem_*`: statfs(2) of what is mounted. A mount that does not answer costs its own metrics, once, and one thread.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{self, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+
+use daemon::{CollectError, Collector, Scrape};
+use exposition::{Desc, Family, Kind};
+use rustix::fs::StatVfs;
+
+use super::Entry;
+use crate::{
+    filter::{Filter, FilterFlags},
+    flags::{duration, value},
+    host::{Host, parse_error},
+};
+
+pub(super) const ENTRY: Entry = Entry {
+    name: "filesystem",
+    default: true,
+    flags: |command| {
+        let command = value(
+            command,
+            MOUNTS.exclude,
+            false,
+            "Regexp of mount points to exclude (mutually exclusive to mount-points-include)",
+        );
+        let command = value(
+            command,
+            MOUNTS.include,
+            false,
+            "Regexp of mount points to include (mutually exclusive to mount-points-exclude)",
+        );
+        let command = value(
+            command,
+            OLD_MOUNTS,
+            true,
+            "Older spelling of collector.filesystem.mount-points-exclude",
+        );
+        let command = value(
+            command,
+            TYPES.exclude,
+            false,
+            "Regexp of file system types to exclude (mutually exclusive to fs-types-include)",
+        );
+        let command = value(
+            command,
+            TYPES.include,
+            false,
+            "Regexp of file system types to include (mutually exclusive to fs-types-exclude)",
+        );
+        let command = value(
+            command,
+            OLD_TYPES,
+            true,
+            "Older spelling of collector.filesystem.fs-types-exclude",
+        );
+        let command = value(
+            command,
+            TIMEOUT,
+            false,
+            "How long to wait for a mount before it counts as stuck (default: 5s)",
+        );
+        value(
+            command,
+            WORKERS,
+            true,
+            "Accepted for node_exporter's sake: one thread serves all mounts that answer",
+        )
+    },
+    make: |setup| {
+        Ok(Box::new(Filesystem {
+            host: Arc::clone(&setup.host),
+            mounts: MOUNTS.read(setup.matches)?,
+            types: TYPES.read(setup.matches)?,
+            patience: duration(setup.matches, TIMEOUT, Duration::from_secs(5))?,
+            stuck: Arc::default(),
+        }))
+    },
+    descs: &[
+        SIZE,
+        FREE,
+        AVAIL,
+        FILES,
+        FILES_FREE,
+        READONLY,
+        DEVICE_ERROR,
+        MOUNT_INFO,
+        PURGEABLE,
+    ],
+};
+
+const TIMEOUT: &str = "collector.filesystem.mount-timeout";
+const WORKERS: &str = "collector.filesystem.stat-workers";
+const OLD_MOUNTS: &str = "collector.filesystem.ignored-mount-points";
+const OLD_TYPES: &str = "collector.filesystem.ignored-fs-types";
+const MOUNTS: FilterFlags = FilterFlags {
+    exclude: "collector.filesystem.mount-points-exclude",
+    include: "collector.filesystem.mount-points-include",
+    old_exclude: Some(OLD_MOUNTS),
+    old_include: None,
+    default: "^/(dev|proc|run/credentials/.+|sys|var/lib/docker/.+|var/lib/containers/storage/.+)($|/)",
+};
+const TYPES: FilterFlags = FilterFlags {
+    exclude: "collector.filesystem.fs-types-exclude",
+    include: "collector.filesystem.fs-types-include",
+    old_exclude: Some(OLD_TYPES),
+    old_include: None,
+    default: "^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|fusectl|hugetlbfs|iso9660|mqueue|nsfs|overlay|proc|procfs|pstore|rpc_pipefs|securityfs|selinuxfs|squashfs|erofs|sysfs|tracefs)$",
+};
+
+const fn gauge(name: &'static str, help: &'static str) -> Desc {
+    Desc::new(name, Kind::Gauge, help).labels(&["device", "mountpoint", "fstype", "device_error"])
+}
+
+const SIZE: Desc = gauge("node_filesystem_size_bytes", "Filesystem size in bytes.");
+const FREE: Desc = gauge(
+    "node_filesystem_free_bytes",
+    "Filesystem free space in bytes.",
+);
+const AVAIL: Desc = gauge(
+    "node_filesystem_avail_bytes",
+    "Filesystem space available to non-root users in bytes.",
+);
+const FILES: Desc = gauge("node_filesystem_files", "Filesystem total file nodes.");
+const FILES_FREE: Desc = gauge(
+    "node_filesystem_files_free",
+    "Filesystem total free file nodes.",
+);
+const READONLY: Desc = gauge("node_filesystem_readonly", "Filesystem read-only status.");
+const DEVICE_ERROR: Desc = gauge(
+    "node_filesystem_device_error",
+    "Whether an error occurred while getting statistics for the given device.",
+);
+/// node_exporter gives it on Linux too, where it is 0.
+const PURGEABLE: Desc = gauge(
+    "node_filesystem_purgeable_bytes",
+    "Filesystem space available including purgeable space (MacOS specific).",
+);
+const MOUNT_INFO: Desc = Desc::new(
+    "node_filesystem_mount_info",
+    Kind::Gauge,
+    "Filesystem mount information.",
+)
+.labels(&["device", "major", "minor", "mountpoint"]);
+
+/// What node_exporter calls a mount that does not answer.
+const STUCK: &str = "mountpoint timeout";
+/// Kept before the deadline of the scrape, for what comes after.
+const MARGIN: Duration = Duration::from_millis(200);
+/// When no mount has answered for this long, the next one gets a thread of its own.
+const STALL: Duration = Duration::from_millis(30);
+
+struct Filesystem {
+    host: Arc<Host>,
+    mounts: Filter,
+    types: Filter,
+    patience: Duration,
+    /// Mount points whose statfs is not back.
+    stuck: Arc<Mutex<BTreeSet<String>>>,
+}
+
+/// A line of mountinfo.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Mount {
+    device: String,
+    point: String,
+    kind: String,
+    major: String,
+    minor: String,
+    readonly: bool,
+}
+
+type Answer = Result<StatVfs, rustix::io::Errno>;
+
+impl Collector for Filesystem {
+    fn name(&self) -> &'static str {
+        ENTRY.name
+    }
+
+    fn collect(&self, scrape: &Scrape, out: &mut Vec<Family>) -> Result<(), CollectError> {
+        let mut path = self.host.proc("1/mountinfo");
+        // With hidepid, the first process is not for everybody to see.
+        if !path.exists() {
+            path = self.host.proc("self/mountinfo");
+        }
+        let text = self.host.read(&path)?;
+        let mut seen = BTreeSet::new();
+        let mut mounts = Vec::new();
+        for line in text.lines() {
+            let mut mount = parse(line).ok_or_else(|| parse_error(&path, line))?;
+            mount.point = self.host.unrooted(&mount.point).to_owned();
+            if self.mounts.ignores(&mount.point) || self.types.ignores(&mount.kind) {
+                continue;
+            }
+            if seen.insert((
+                mount.device.clone(),
+                mount.point.clone(),
+                mount.kind.clone(),
+            )) {
+                mounts.push(mount);
+            }
+        }
+        let answers = self.ask(&mounts, scrape);
+        write(&mounts, &answers, out);
+        Ok(())
+    }
+}
+
+impl Filesystem {
+    /// Asks every mount that is not stuck. Those without an answer at the end of the patience, or of the scrape, are stuck
+    /// until they answer.
+    fn ask(&self, mounts: &[Mount], scrape: &Scrape) -> BTreeMap<String, Answer> {
+        let patience = self.patience.min(scrape.remaining(MARGIN));
+        let end = Instant::now() + patience;
+        let mut waiting: BTreeSet<String> = {
+            let stuck = lock(&self.stuck);
+            let points = mounts.iter().map(|it| &it.point);
+            points.filter(|it| !stuck.contains(*it)).cloned().collect()
+        };
+        let queue: VecDeque<String> = waiting.iter().cloned().collect();
+        let queue = Arc::new(Mutex::new(queue));
+        let (send, receive) = mpsc::channel();
+        let mut answers = BTreeMap::new();
+        self.start(&queue, &send);
+        while !waiting.is_empty() {
+            let left = end.saturating_duration_since(Instant::now());
+            match receive.recv_timeout(left.min(STALL)) {
+                Ok((point, answer)) => {
+                    waiting.remove(&point);
+                    answers.insert(point, answer);
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) if Instant::now() >= end => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    if !lock(&queue).is_empty() {
+                        self.start(&queue, &send);
+                    }
+                }
+            }
+        }
+        // Those that nobody began to ask are asked next time.
+        lock(&queue).clear();
+        drop(receive);
+        answers
+    }
+
+    /// Starts a thread that asks until the queue is empty. It belongs to no scrape: when a mount hangs, it hangs with it, and
+    /// the mount is stuck until it is back. There is one such thread per stuck mount at most.
+    fn start(&self, queue: &Arc<Mutex<VecDeque<String>>>, send: &mpsc::Sender<(String, Answer)>) {
+        let (queue, send) = (Arc::clone(queue), send.clone());
+        let (stuck, host) = (Arc::clone(&self.stuck), Arc::clone(&self.host));
+        let work = move || {
+            loop {
+                let next = lock(&queue).pop_front();
+                let Some(point) = next else { return };
+                lock(&stuck).insert(point.clone());
+                let answer = rustix::fs::statvfs(host.rooted(&point));
+                lock(&stuck).remove(&point);
+                if send.send((point, answer)).is_err() {
+                    return;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("statfs".to_owned());
+        if let Err(error) = thread.stack_size(64 * 1024).spawn(work) {
+            tracing::warn!(%error, "cannot start a thread for statfs");
+        }
+    }
+}
+
+fn write(mounts: &[Mount], answers: &BTreeMap<String, Answer>, out: &mut Vec<Family>) {
+    let descs = [SIZE, FREE, AVAIL, FILES, FILES_FREE, PURGEABLE];
+    let mut families = descs.map(|it| Family::of(&it));
+    let (mut readonly, mut errors) = (Family::of(&READONLY), Family::of(&DEVICE_ERROR));
+    let mut info = Family::of(&MOUNT_INFO);
+    for mount in mounts {
+        let error = match answers.get(&mount.point) {
+            None => STUCK.to_owned(),
+            Some(Err(error)) => reason(*error),
+            Some(Ok(_)) => String::new(),
+        };
+        let labels = [mount.device.as_str(), &mount.point, &mount.kind, &error];
+        errors.push(&labels, if error.is_empty() { 0.0 } else { 1.0 });
+        readonly.push(&labels, if mount.readonly { 1.0 } else { 0.0 });
+        let Some(Ok(stat)) = answers.get(&mount.point) else {
+            continue;
+        };
+        // f_frsize is the unit of the counts (statvfs(3)).
+        let bytes = |blocks: u64| float(blocks) * float(stat.f_frsize);
+        let values = [
+            bytes(stat.f_blocks),
+            bytes(stat.f_bfree),
+            bytes(stat.f_bavail),
+            float(stat.f_files),
+            float(stat.f_ffree),
+            0.0,
+        ];
+        for (family, value) in families.iter_mut().zip(values) {
+            family.push(&labels, value);
+        }
+        info.push(
+            &[&mount.device, &mount.major, &mount.minor, &mount.point],
+            1.0,
+        );
+    }
+    out.extend(families);
+    out.extend([readonly, errors, info]);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "f64 is what Prometheus stores")]
+const fn float(count: u64) -> f64 {
+    count as f64
+}
+
+/// The kernel's words in lower case, as Go has them.
+fn reason(error: rustix::io::Errno) -> String {
+    let text = std::io::Error::from(error).to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    text.to_lowercase()
+}
+
+/// `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue` (proc(5), /proc/pid/mountinfo).
+fn parse(line: &str) -> Option<Mount> {
+    let (left, right) = line.split_once(" - ")?;
+    let mut left = left.split(' ').skip(2);
+    let (major, minor) = left.next()?.split_once(':')?;
+    let point = left.nth(1)?;
+    let options = left.next()?;
+    let mut right = right.split(' ');
+    let (kind, device) = (right.next()?, right.next()?);
+    let super_options = right.next().unwrap_or("");
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
+    if !number(major) || !number(minor) || kind.is_empty() {
+        return None;
+    }
+    let has = |options: &str, wanted: &str| options.split(',').any(|it| it == wanted);
+    Some(Mount {
+        device: device.to_owned(),
+        point: point.replace("\\040", " ").replace("\\011", "\t"),
+        kind: kind.to_owned(),
+        major: major.to_owned(),
+        minor: minor.to_owned(),
+        readonly: has(options, "ro")
+            || has(super_options, "ro")
+            || has(super_options, "emergency_ro"),
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn lines() {
+        for (line, expect) in [
+            (
+                "36 35 98:0 /mnt1 /mnt\\0402 rw,noatime master:1 - ext3 /dev/root rw,errors=continue",
+                Some(("/dev/root", "/mnt 2", "ext3", "98", "0", false)),
+            ),
+            (
+                "1 1 0:1 / / ro - tmpfs none rw",
+                Some(("none", "/", "tmpfs", "0", "1", true)),
+            ),
+            (
+                "1 1 0:1 / / rw shared:1 master:2 - xfs /dev/x rw,emergency_ro",
+                Some(("/dev/x", "/", "xfs", "0", "1", true)),
+            ),
+            (
+                "1 1 0:1 / / rw,rota - xfs /dev/x",
+                Some(("/dev/x", "/", "xfs", "0", "1", false)),
+            ),
+            ("1 1 0:1 / / rw xfs /dev/x rw", None),
+            ("1 1 a:1 / / rw - xfs /dev/x rw", None),
+            ("1 1 0:1 / - xfs /dev/x rw", None),
+            ("", None),
+        ] {
+            let found = parse(line);
+            let found = found.as_ref().map(|it| {
+                let texts = (it.device.as_str(), it.point.as_str(), it.kind.as_str());
+                (
+                    texts.0,
+                    texts.1,
+                    texts.2,
+                    it.major.as_str(),
+                    it.minor.as_str(),
+                    it.readonly,
+                )
+            });
+            assert_eq!(found, expect, "{line}");
+        }
+    }
+}

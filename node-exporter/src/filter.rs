@@ -1,0 +1,148 @@
+//! Which devices, mount points or units are shown: regular expressions to include and to exclude.
+
+use clap::ArgMatches;
+use regex::Regex;
+
+use crate::flags::{FlagError, given};
+
+/// Names that match `exclude`, or do not match `include`, are left out. As in Go, a match may be anywhere in the name.
+#[derive(Debug, Default)]
+pub(crate) struct Filter {
+    exclude: Option<Regex>,
+    include: Option<Regex>,
+}
+
+/// The flags of a filter.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FilterFlags {
+    pub(crate) exclude: &'static str,
+    pub(crate) include: &'static str,
+    /// Older spelling of `exclude`.
+    pub(crate) old_exclude: Option<&'static str>,
+    /// Older spelling of `include`.
+    pub(crate) old_include: Option<&'static str>,
+    /// What is excluded when nothing is said; empty for nothing.
+    pub(crate) default: &'static str,
+}
+
+impl FilterFlags {
+    /// Reads the flags. Naming what to include switches the default exclusion off.
+    pub(crate) fn read(self, matches: &ArgMatches) -> Result<Filter, FlagError> {
+        let exclude = either(matches, self.exclude, self.old_exclude)?;
+        let include = either(matches, self.include, self.old_include)?;
+        let (exclude, include) = match (exclude, include) {
+            (Some(_), Some(_)) => {
+                return Err(FlagError::Exclusive(
+                    self.exclude.to_owned(),
+                    self.include.to_owned(),
+                ));
+            }
+            (None, None) => (Some(self.default), None),
+            given => given,
+        };
+        Ok(Filter {
+            exclude: compile(self.exclude, exclude)?,
+            include: compile(self.include, include)?,
+        })
+    }
+}
+
+impl Filter {
+    /// Whether a name is left out.
+    pub(crate) fn ignores(&self, name: &str) -> bool {
+        self.exclude.as_ref().is_some_and(|it| it.is_match(name))
+            || self.include.as_ref().is_some_and(|it| !it.is_match(name))
+    }
+}
+
+fn either<'a>(
+    matches: &'a ArgMatches,
+    flag: &'static str,
+    old: Option<&'static str>,
+) -> Result<Option<&'a str>, FlagError> {
+    let new = given(matches, flag);
+    let Some((name, value)) = old.and_then(|old| Some((old, given(matches, old)?))) else {
+        return Ok(new);
+    };
+    if new.is_some() {
+        return Err(FlagError::Exclusive(name.to_owned(), flag.to_owned()));
+    }
+    tracing::warn!("--{name} is the older spelling of --{flag}");
+    Ok(Some(value))
+}
+
+/// An empty expression is no expression.
+pub(crate) fn compile(flag: &str, expression: Option<&str>) -> Result<Option<Regex>, FlagError> {
+    let Some(expression) = expression.filter(|it| !it.is_empty()) else {
+        return Ok(None);
+    };
+    let compiled = Regex::new(expression).map_err(|error| FlagError::Regex {
+        flag: flag.to_owned(),
+        value: expression.to_owned(),
+        // The library draws the place over several lines; its last line says what is wrong.
+        reason: error
+            .to_string()
+            .lines()
+            .last()
+            .unwrap_or_default()
+            .trim()
+            .replace("error: ", ""),
+    })?;
+    Ok(Some(compiled))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Command;
+
+    use super::{Filter, FilterFlags};
+    use crate::flags::value;
+
+    const FLAGS: FilterFlags = FilterFlags {
+        exclude: "x-exclude",
+        include: "x-include",
+        old_exclude: Some("ignored-x"),
+        old_include: None,
+        default: "^lo$",
+    };
+
+    fn read(arguments: &[&str]) -> Result<Filter, String> {
+        let command = Command::new("test").no_binary_name(true);
+        let command = ["x-exclude", "x-include", "ignored-x"]
+            .into_iter()
+            .fold(command, |command, flag| value(command, flag, false, ""));
+        FLAGS
+            .read(&command.get_matches_from(arguments))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn filters() {
+        for (arguments, expect) in [
+            (&[][..], Ok((true, false, false))),
+            (&["--x-exclude=eth"], Ok((false, true, true))),
+            (&["--x-exclude="], Ok((false, false, false))),
+            (&["--ignored-x=eth1"], Ok((false, false, true))),
+            (&["--x-include=^(lo|eth0)$"], Ok((false, false, true))),
+            (
+                &["--x-include=a", "--x-exclude=b"],
+                Err("--x-exclude and --x-include are mutually exclusive"),
+            ),
+            (
+                &["--x-exclude=a", "--ignored-x=b"],
+                Err("--ignored-x and --x-exclude are mutually exclusive"),
+            ),
+            (
+                &["--x-exclude=("],
+                Err("--x-exclude=\"(\" is no regular expression: unclosed group"),
+            ),
+        ] {
+            let found = read(arguments);
+            let found = found
+                .as_ref()
+                .map(|it| (it.ignores("lo"), it.ignores("eth0"), it.ignores("eth1")))
+                .map_err(String::as_str);
+            assert_eq!(found, expect, "{arguments:?}");
+        }
+    }
+}

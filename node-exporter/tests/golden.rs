@@ -1,0 +1,210 @@
+//! Trees of files in, a scrape out. `UPDATE_GOLDEN=1` writes the goldens anew.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+use std::path::Path;
+
+use testkit::{Program, get, golden, root};
+
+const FIXTURES: &str = "node-exporter/tests/fixtures";
+
+/// Starts the program on a fixture and gives its scrape, without what differs from run to run.
+fn scrape(fixture: &str, flags: &[&str]) -> String {
+    let folder = root().join(FIXTURES).join(fixture);
+    assert!(folder.is_dir(), "{}", folder.display());
+    let path = |flag: &str, part: &str| format!("--{flag}={}", folder.join(part).display());
+    let running = Program::new("node-exporter")
+        .args([
+            "--web.listen-address=127.0.0.1:0".to_owned(),
+            "--web.disable-exporter-metrics".to_owned(),
+            path("path.procfs", "proc"),
+            path("path.sysfs", "sys"),
+            path("path.rootfs", "root"),
+            path("path.udev.data", "udev"),
+            path("collector.textfile.directory", "textfile"),
+            // These ask the running kernel and the clock, not files.
+            "--no-collector.uname".to_owned(),
+        ])
+        .args(flags)
+        .start();
+    let (status, text) = get(running.address(), "/metrics").unwrap();
+    assert_eq!(status, 200);
+    exposition::parse::text_strict(&text).unwrap();
+    stable(&text, &folder)
+}
+
+fn stable(text: &str, folder: &Path) -> String {
+    const VARY: [&str; 3] = [
+        "node_exporter_build_info",
+        "node_time_seconds",
+        "node_time_zone_offset_seconds",
+    ];
+    // What statfs says of the disk on which the fixture lies, and when the fixture was checked out.
+    const MASKED: [&str; 6] = [
+        "node_filesystem_size_bytes",
+        "node_filesystem_free_bytes",
+        "node_filesystem_avail_bytes",
+        "node_filesystem_files",
+        "node_filesystem_files_free",
+        "node_textfile_mtime_seconds",
+    ];
+    let mut out = String::new();
+    for line in text.lines() {
+        let name = line.split(['{', ' ']).next().unwrap();
+        if VARY
+            .iter()
+            .any(|it| line.split(' ').any(|word| word == *it) || name == *it)
+        {
+            continue;
+        }
+        let line = if MASKED.contains(&name) || name == "node_scrape_collector_duration_seconds" {
+            format!("{} <varies>", line.rsplit_once(' ').unwrap().0)
+        } else {
+            line.to_owned()
+        };
+        out.push_str(&line.replace(&folder.display().to_string(), ""));
+        out.push('\n');
+    }
+    out
+}
+
+fn check(fixture: &str, flags: &[&str], name: &str) {
+    golden::check(
+        format!("node-exporter/tests/golden/{name}.prom"),
+        &scrape(fixture, flags),
+    );
+}
+
+#[test]
+fn virtual_machine() {
+    check("linux-6.18-vm", &[], "linux-6.18-vm");
+}
+
+#[test]
+fn ec2_with_nvme() {
+    check("linux-5.10-ec2-nvme", &[], "linux-5.10-ec2-nvme");
+}
+
+#[test]
+fn every_switch() {
+    let flags = [
+        "--collector.cpu.info.flags-include=^(aes|avx.?)$",
+        "--collector.cpu.info.bugs-include=^mds.*",
+        "--no-collector.cpu.guest",
+        "--collector.stat.softirq",
+        "--collector.vmstat.fields=^nr_free",
+        "--collector.diskstats.device-include=^nvme",
+        "--collector.netdev.device-exclude=^lo$",
+        "--collector.filesystem.mount-points-include=^/var",
+    ];
+    check(
+        "linux-5.10-ec2-nvme",
+        &flags,
+        "linux-5.10-ec2-nvme-switches",
+    );
+}
+
+/// Nothing is there: every collector says so, and the scrape is whole.
+#[test]
+fn empty_host() {
+    let folder = tempfile::tempdir().unwrap();
+    let flags =
+        ["proc", "sys", "root", "udev"].map(|it| folder.path().join(it).display().to_string());
+    let running = Program::new("node-exporter")
+        .args([
+            "--web.listen-address=127.0.0.1:0".to_owned(),
+            format!("--path.procfs={}", flags[0]),
+            format!("--path.sysfs={}", flags[1]),
+            format!("--path.rootfs={}", flags[2]),
+            format!("--path.udev.data={}", flags[3]),
+        ])
+        .start();
+    let (status, text) = get(running.address(), "/metrics").unwrap();
+    assert_eq!(status, 200);
+    for (collector, success) in [
+        ("cpu", 0),
+        ("diskstats", 0),
+        ("filesystem", 0),
+        ("loadavg", 0),
+        ("meminfo", 0),
+        ("netdev", 0),
+        ("os", 0),
+        ("stat", 0),
+        ("textfile", 1),
+        ("time", 1),
+        ("uname", 1),
+        ("vmstat", 0),
+    ] {
+        let line =
+            format!("node_scrape_collector_success{{collector=\"{collector}\"}} {success}\n");
+        assert!(text.contains(&line), "{line}{text}");
+    }
+}
+
+/// Files cut short, of rubbish, or of something else cost their own collector.
+#[test]
+fn broken_files() {
+    for (file, text, collector) in [
+        ("stat", "cpu0 1 2\n", "cpu"),
+        ("stat", "ctxt\n", "stat"),
+        ("stat", "\0\0\0", "stat"),
+        ("meminfo", "MemTotal: 12", "none"),
+        ("meminfo", "MemTotal: kB\n", "meminfo"),
+        ("meminfo", "Mem-Total: 1 kB\n", "meminfo"),
+        ("vmstat", "pgpgin\n", "vmstat"),
+        ("loadavg", "0.1 0.2\n", "loadavg"),
+        ("diskstats", "8 0 sda 1 2\n", "diskstats"),
+        ("net/dev", "a\nb\neth0: 1 2 3\n", "netdev"),
+        ("1/mountinfo", "22 1 254:0 / / rw\n", "filesystem"),
+    ] {
+        let source = root().join(FIXTURES).join("linux-5.10-ec2-nvme");
+        let folder = tempfile::tempdir().unwrap();
+        let proc = folder.path().join("proc");
+        for name in [
+            "stat",
+            "meminfo",
+            "vmstat",
+            "loadavg",
+            "diskstats",
+            "net/dev",
+            "1/mountinfo",
+        ] {
+            let target = proc.join(name);
+            std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+            std::fs::copy(source.join("proc").join(name), target).unwrap();
+        }
+        std::fs::write(proc.join(file), text).unwrap();
+        let running = Program::new("node-exporter")
+            .args([
+                "--web.listen-address=127.0.0.1:0".to_owned(),
+                format!("--path.procfs={}", proc.display()),
+                format!("--path.rootfs={}", source.join("root").display()),
+            ])
+            .start();
+        let (status, text) = get(running.address(), "/metrics").unwrap();
+        assert_eq!(status, 200);
+        let failed: Vec<_> = text
+            .lines()
+            .filter_map(|it| {
+                it.strip_prefix("node_scrape_collector_success{collector=\"")?
+                    .strip_suffix("\"} 0")
+            })
+            .collect();
+        let expect: Vec<_> = match collector {
+            "none" => vec![],
+            // The same file feeds both; only one of them minds what is wrong here.
+            "cpu" => vec!["cpu", "stat"],
+            "stat" => vec!["cpu", "stat"],
+            other => vec![other],
+        };
+        assert_eq!(failed, expect, "{file}: {text}");
+        let line = expect
+            .first()
+            .map(|it| running.line(&format!("collector={it}")));
+        assert!(
+            line.is_none_or(|it| it.contains("level=WARN") && it.contains(file)),
+            "{}",
+            running.log()
+        );
+    }
+}
