@@ -28,7 +28,7 @@ pub struct WebFlags {
     #[arg(long = "web.systemd-socket")]
     pub systemd_socket: bool,
     /// File with TLS, basic authentication and headers, in the format of Prometheus' exporters; re-read when it changes.
-    #[arg(long = "web.config.file", value_name = "FILE")]
+    #[arg(id = "web.config.file", long = "web.config.file", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Path under which the metrics are.
     #[arg(

@@ -2,6 +2,7 @@
 
 use std::{
     error::Error,
+    ffi::OsString,
     future::Future,
     io,
     pin::Pin,
@@ -385,7 +386,20 @@ where
     Flags: CommandFactory + FromArgMatches + AsRef<CommonFlags>,
     Run: Future<Output = Result<(), Box<dyn Error + Send + Sync>>>,
 {
-    let flags = match flags::parse::<Flags>(program, std::env::args_os()) {
+    main_with(program, std::env::args_os().collect(), run)
+}
+
+/// [`main`] with a command line that the program has looked at first.
+pub fn main_with<Flags, Run>(
+    program: &'static Program,
+    arguments: Vec<OsString>,
+    run: impl FnOnce(Flags) -> Run,
+) -> ExitCode
+where
+    Flags: CommandFactory + FromArgMatches + AsRef<CommonFlags>,
+    Run: Future<Output = Result<(), Box<dyn Error + Send + Sync>>>,
+{
+    let flags = match flags::parse::<Flags>(program, arguments) {
         Ok(flags) => flags,
         Err(error) => {
             // Nothing can be done about a closed standard error.
