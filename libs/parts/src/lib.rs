@@ -1,1 +1,180 @@
-//! libs/parts.
+//! Real programs that are not ours: found on the machine when they are new enough, else fetched from Debian's packages into a
+//! cache of the user's own. Nothing is installed, and root is not needed.
+
+mod debian;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// A program that can be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// The program's file name.
+    pub program: &'static str,
+    /// The Debian package that holds it.
+    pub package: &'static str,
+    /// Where it stands in the package.
+    pub path: &'static str,
+    /// Older ones on the machine are passed over.
+    pub at_least: (u32, u32),
+}
+
+/// Every part, sorted by program.
+pub const ALL: &[Part] = &[
+    Part {
+        program: "amtool",
+        package: "prometheus-alertmanager",
+        path: "usr/bin/amtool",
+        at_least: (0, 25),
+    },
+    Part {
+        program: "prometheus",
+        package: "prometheus",
+        path: "usr/bin/prometheus",
+        at_least: (2, 42),
+    },
+    Part {
+        program: "prometheus-node-exporter",
+        package: "prometheus-node-exporter",
+        path: "usr/bin/prometheus-node-exporter",
+        at_least: (1, 5),
+    },
+    Part {
+        program: "promtool",
+        package: "prometheus",
+        path: "usr/bin/promtool",
+        at_least: (2, 42),
+    },
+];
+
+/// A part that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The program.
+    pub path: PathBuf,
+    /// The folder of the unpacked package; None when the program is the machine's own.
+    pub root: Option<PathBuf>,
+}
+
+/// Why a part is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum PartError {
+    /// Not in the table.
+    #[error("{0} is no part that is known")]
+    Unknown(String),
+    /// There is nowhere to keep it.
+    #[error("cannot use the cache folder {}; set XDG_CACHE_HOME to a folder that can be written to", path.display())]
+    Cache {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Debian's packages cannot be reached, or not by this machine's means.
+    #[error("cannot fetch the Debian package {package}: {reason}; install {program} by hand and see that it is on the PATH")]
+    Fetch {
+        /// The program.
+        program: &'static str,
+        /// Its package.
+        package: &'static str,
+        /// What apt or dpkg said.
+        reason: String,
+    },
+}
+
+/// Finds a program: on the PATH when it is new enough, in the cache, or fetched, which is said on standard error.
+///
+/// # Errors
+/// When it is nowhere and cannot be fetched.
+pub fn find(program: &str) -> Result<Found, PartError> {
+    let part = ALL.iter().find(|it| it.program == program);
+    let part = part.ok_or_else(|| PartError::Unknown(program.to_owned()))?;
+    if let Some(path) = on_path(part.program)
+        && version(&path).is_some_and(|it| it >= part.at_least)
+    {
+        return Ok(Found { path, root: None });
+    }
+    let cache = cache();
+    fs::create_dir_all(&cache).map_err(|source| PartError::Cache {
+        path: cache.clone(),
+        source,
+    })?;
+    let root = cache.join("debian").join(part.package);
+    let found = Found {
+        path: root.join(part.path),
+        root: Some(root),
+    };
+    if !found.path.is_file() {
+        debian::fetch(part, &cache)?;
+    }
+    Ok(found)
+}
+
+/// Where fetched parts are kept.
+fn cache() -> PathBuf {
+    let set = |name: &str| std::env::var_os(name).filter(|it| !it.is_empty()).map(PathBuf::from);
+    set("XDG_CACHE_HOME")
+        .or_else(|| set("HOME").map(|it| it.join(".cache")))
+        .unwrap_or_else(std::env::temp_dir)
+        .join("scalar-dl-monitoring")
+}
+
+/// The first program of this name on the PATH.
+#[must_use]
+pub fn on_path(program: &str) -> Option<PathBuf> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let executable = |path: &Path| {
+        fs::metadata(path).is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
+    };
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|it| executable(it))
+}
+
+fn version(path: &Path) -> Option<(u32, u32)> {
+    let output = command(path).arg("--version").output().ok()?;
+    // Some say it on standard error.
+    let text = [output.stdout, output.stderr].concat();
+    parse_version(&String::from_utf8_lossy(&text))
+}
+
+/// The first `N.N` of a text.
+fn parse_version(text: &str) -> Option<(u32, u32)> {
+    text.split(|it: char| !it.is_ascii_digit() && it != '.').find_map(|word| {
+        let mut numbers = word.split('.');
+        Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "this crate finds and fetches programs")]
+fn command(path: impl AsRef<std::ffi::OsStr>) -> Command {
+    Command::new(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ALL, PartError, find, parse_version};
+
+    #[test]
+    fn sorted_and_unique() {
+        assert!(ALL.is_sorted_by(|a, b| a.program < b.program));
+        assert!(matches!(find("no-such-part"), Err(PartError::Unknown(_))));
+    }
+
+    #[test]
+    fn versions() {
+        for (text, expect) in [
+            ("prometheus, version 2.42.0+ds (branch: debian/sid)", Some((2, 42))),
+            ("v3.5", Some((3, 5))),
+            ("12", None),
+            ("", None),
+            ("1. .2 7.8", Some((7, 8))),
+        ] {
+            assert_eq!(parse_version(text), expect, "{text}");
+        }
+    }
+}
