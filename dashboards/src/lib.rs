@@ -1,1 +1,62 @@
-//! dashboards.
+//! What people look at and are woken by: Grafana dashboards, Prometheus rules, and a runbook for every alert. All of it is data
+//! made by [`render`]; `cargo run -p dashboards` writes the files that are checked in.
+
+pub mod grafana;
+mod node;
+mod query;
+mod rules;
+mod runbooks;
+
+pub use query::{Query, queries};
+pub use runbooks::RUNBOOKS;
+
+/// What an environment decides. The default is the local network at its usual ports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Where runbooks are, without a slash at the end; the alert's name follows.
+    pub runbook_base_url: String,
+    /// Where Grafana is, without a slash at the end; None leaves the links to dashboards out.
+    pub dashboard_base_url: Option<String>,
+    /// How long an agent or host must not answer, in Prometheus' words (`30s`).
+    pub agent_down_for: String,
+    /// Whether alert-router knows the command `start {program}` here.
+    pub can_start_programs: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            runbook_base_url: "http://127.0.0.1:8025/runbooks".to_owned(),
+            dashboard_base_url: Some("http://127.0.0.1:3000".to_owned()),
+            agent_down_for: "30s".to_owned(),
+            can_start_programs: true,
+        }
+    }
+}
+
+/// A file to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Its name, without a folder.
+    pub name: String,
+    /// All of it.
+    pub text: String,
+}
+
+/// Everything, rendered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// Dashboards as JSON, to be imported or provisioned.
+    pub grafana: Vec<File>,
+    /// Rules as YAML, to be loaded by Prometheus.
+    pub rules: Vec<File>,
+}
+
+/// Renders everything for an environment.
+#[must_use]
+pub fn render(settings: &Settings) -> Rendered {
+    Rendered {
+        grafana: vec![grafana::file("node", &node::dashboard())],
+        rules: rules::files(settings),
+    }
+}

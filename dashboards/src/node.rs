@@ -1,0 +1,235 @@
+//! The dashboard of one host: at a glance, then each resource by utilisation, saturation and errors.
+
+use crate::grafana::{Dashboard, Draw, Panel, Row};
+
+pub(crate) fn dashboard() -> Dashboard {
+    Dashboard {
+        uid: "node",
+        title: "Node",
+        description: "One host: processors, memory, disks, file systems, network, services, and the agent that tells of them.",
+        base_metric: "node_uname_info",
+        rows: vec![
+            glance(),
+            cpu(),
+            memory(),
+            disk(),
+            filesystems(),
+            network(),
+            system(),
+            exporter(),
+        ],
+    }
+}
+
+fn glance() -> Row {
+    Row {
+        title: "Glance",
+        panels: vec![
+            Panel::stat("Up", "none", "Jobs of the chosen instances that answer. Below the number of jobs: an agent or a host is down.")
+                .query("sum by (cluster, instance) (up{SELECT})", "{{instance}}"),
+            Panel::stat("Uptime", "s", "Time since the host was started. A small number that nobody planned is a crash.")
+                .query("node_time_seconds{SELECT} - node_boot_time_seconds{SELECT}", "{{instance}}"),
+            Panel::stat("CPU busy", "percentunit", "Part of the processors' time that is not idle. Above 90 % for long: too little machine, or a process out of hand.")
+                .draw(Draw::Gauge)
+                .thresholds(0.7, 0.9)
+                .max(1.0)
+                .query("1 - avg by (cluster, instance) (rate(node_cpu_seconds_total{mode=\"idle\",SELECT}[$__rate_interval]))", "{{instance}}"),
+            Panel::stat("Memory used", "percentunit", "Part of the memory that programs cannot have any more. Above 95 % the kernel begins to kill.")
+                .draw(Draw::Gauge)
+                .thresholds(0.8, 0.95)
+                .max(1.0)
+                .query("1 - node_memory_MemAvailable_bytes{SELECT} / node_memory_MemTotal_bytes{SELECT}", "{{instance}}"),
+            Panel::stat("Fullest file system", "percentunit", "Part of its space that is used, of the fullest file system. Above 85 %: free or add space.")
+                .draw(Draw::Gauge)
+                .thresholds(0.85, 0.95)
+                .max(1.0)
+                .query("max by (cluster, instance) (1 - node_filesystem_avail_bytes{fstype!~\"tmpfs|ramfs\",SELECT} / (node_filesystem_size_bytes{fstype!~\"tmpfs|ramfs\",SELECT} > 0))", "{{instance}}"),
+            Panel::stat("Load per CPU", "none", "Processes that run or wait, over one minute, for each processor. Above 1 they wait for each other.")
+                .thresholds(1.0, 2.0)
+                .query("node_load1{SELECT} / on (cluster, instance, job) group_left () count by (cluster, instance, job) (node_cpu_seconds_total{mode=\"idle\",SELECT})", "{{instance}}"),
+            Panel::stat("System", "none", "Kernel and host name.").draw(Draw::Text).size(12, 3)
+                .query("node_uname_info{SELECT}", "{{nodename}} · {{release}}"),
+            Panel::stat("Distribution", "none", "The operating system's release.").draw(Draw::Text).size(12, 3)
+                .query("node_os_info{SELECT}", "{{instance}} · {{pretty_name}}"),
+        ],
+    }
+}
+
+fn cpu() -> Row {
+    Row {
+        title: "CPU",
+        panels: vec![
+            Panel::lines("CPU by mode", "percentunit", "Where the processors' time goes. Much iowait: slow disks; much steal: the hypervisor gives it to others, or burst credits are spent.")
+                .draw(Draw::Stack)
+                .size(12, 9)
+                .max(1.0)
+                .query("avg by (cluster, instance, mode) (rate(node_cpu_seconds_total{mode!=\"idle\",SELECT}[$__rate_interval]))", "{{instance}} {{mode}}"),
+            Panel::lines("Load", "none", "Processes that run or wait, over 1, 5 and 15 minutes.")
+                .size(6, 9)
+                .query("node_load1{SELECT}", "{{instance}} 1m")
+                .query("node_load5{SELECT}", "{{instance}} 5m")
+                .query("node_load15{SELECT}", "{{instance}} 15m"),
+            Panel::lines("Processes", "none", "Processes that run, and those that wait for a disk. Blocked ones that stay: a disk or a mount hangs.")
+                .size(6, 9)
+                .query("node_procs_running{SELECT}", "{{instance}} running")
+                .query("node_procs_blocked{SELECT}", "{{instance}} blocked"),
+            Panel::lines("Busy by CPU", "percentunit", "Each processor by itself: one at 100 % is a program of one thread at its limit.")
+                .size(12, 8)
+                .max(1.0)
+                .query("1 - sum by (cluster, instance, cpu) (rate(node_cpu_seconds_total{mode=\"idle\",SELECT}[$__rate_interval]))", "{{instance}} cpu {{cpu}}"),
+            Panel::lines("Context switches and interrupts", "ops", "How often the processors change from one thing to another, and are interrupted. Sudden growth: contention or a device out of hand.")
+                .size(6, 8)
+                .query("rate(node_context_switches_total{SELECT}[$__rate_interval])", "{{instance}} switches")
+                .query("rate(node_intr_total{SELECT}[$__rate_interval])", "{{instance}} interrupts"),
+            Panel::lines("Processes started", "ops", "New processes a second. Many: something is started again and again.")
+                .size(6, 8)
+                .query("rate(node_forks_total{SELECT}[$__rate_interval])", "{{instance}}"),
+        ],
+    }
+}
+
+fn memory() -> Row {
+    Row {
+        title: "Memory",
+        panels: vec![
+            Panel::lines("Memory", "bytes", "What memory is used for. Cache and buffers are given back when programs need them.")
+                .draw(Draw::Stack)
+                .size(12, 9)
+                .query("node_memory_MemTotal_bytes{SELECT} - node_memory_MemFree_bytes{SELECT} - node_memory_Buffers_bytes{SELECT} - node_memory_Cached_bytes{SELECT} - node_memory_SReclaimable_bytes{SELECT}", "{{instance}} programs")
+                .query("node_memory_Cached_bytes{SELECT} + node_memory_SReclaimable_bytes{SELECT}", "{{instance}} cache")
+                .query("node_memory_Buffers_bytes{SELECT}", "{{instance}} buffers")
+                .query("node_memory_MemFree_bytes{SELECT}", "{{instance}} free"),
+            Panel::lines("Page faults", "ops", "Pages that had to be found; the major ones had to be read from a disk. Many major ones: too little memory.")
+                .size(6, 9)
+                .query("rate(node_vmstat_pgmajfault{SELECT}[$__rate_interval])", "{{instance}} major")
+                .query("rate(node_vmstat_pgfault{SELECT}[$__rate_interval])", "{{instance}} all"),
+            Panel::lines("Swapped pages", "ops", "Pages that went to and came from swap. More than none for long: too little memory.")
+                .size(6, 9)
+                .query("rate(node_vmstat_pswpin{SELECT}[$__rate_interval])", "{{instance}} in")
+                .query("rate(node_vmstat_pswpout{SELECT}[$__rate_interval])", "{{instance}} out"),
+            Panel::lines("Dirty and written back", "bytes", "Data that waits to be written to disks. Growth without end: the disks are too slow.")
+                .query("node_memory_Dirty_bytes{SELECT}", "{{instance}} dirty")
+                .query("node_memory_Writeback_bytes{SELECT}", "{{instance}} being written"),
+            Panel::lines("Kernel", "bytes", "What the kernel itself uses. Growth without end: a leak in the kernel or a driver.")
+                .query("node_memory_Slab_bytes{SELECT}", "{{instance}} slab")
+                .query("node_memory_PageTables_bytes{SELECT}", "{{instance}} page tables")
+                .query("node_memory_KernelStack_bytes{SELECT}", "{{instance}} stacks"),
+            Panel::lines("Killed for memory", "none", "Processes that the kernel killed in the last hour because memory had run out. Each is one too many.")
+                .query("increase(node_vmstat_oom_kill{SELECT}[1h])", "{{instance}}"),
+        ],
+    }
+}
+
+fn disk() -> Row {
+    Row {
+        title: "Disks",
+        panels: vec![
+            Panel::lines("Throughput", "Bps", "Bytes read and written a second.")
+                .query("rate(node_disk_read_bytes_total{SELECT}[$__rate_interval])", "{{instance}} {{device}} read")
+                .query("rate(node_disk_written_bytes_total{SELECT}[$__rate_interval])", "{{instance}} {{device}} written"),
+            Panel::lines("Operations", "iops", "Reads and writes a second. Volumes of clouds have a limit of these.")
+                .query("rate(node_disk_reads_completed_total{SELECT}[$__rate_interval])", "{{instance}} {{device}} reads")
+                .query("rate(node_disk_writes_completed_total{SELECT}[$__rate_interval])", "{{instance}} {{device}} writes"),
+            Panel::lines("Latency", "s", "How long one read or write takes. Cassandra wants reads below 10 ms.")
+                .query("rate(node_disk_read_time_seconds_total{SELECT}[$__rate_interval]) / (rate(node_disk_reads_completed_total{SELECT}[$__rate_interval]) > 0)", "{{instance}} {{device}} read")
+                .query("rate(node_disk_write_time_seconds_total{SELECT}[$__rate_interval]) / (rate(node_disk_writes_completed_total{SELECT}[$__rate_interval]) > 0)", "{{instance}} {{device}} write"),
+            Panel::lines("Time in use", "percentunit", "Part of the time in which a disk had something to do. 100 % is the limit of spinning disks; volumes of clouds bear more.")
+                .max(1.0)
+                .query("rate(node_disk_io_time_seconds_total{SELECT}[$__rate_interval])", "{{instance}} {{device}}"),
+            Panel::lines("Queue", "none", "Operations that wait or are done, on average. Growth: the disk does not keep up.")
+                .query("rate(node_disk_io_time_weighted_seconds_total{SELECT}[$__rate_interval])", "{{instance}} {{device}}"),
+            Panel::lines("Discards and flushes", "iops", "Blocks given back to the disk, and demands that data be safe. Many flushes: many commits.")
+                .query("rate(node_disk_discards_completed_total{SELECT}[$__rate_interval])", "{{instance}} {{device}} discards")
+                .query("rate(node_disk_flush_requests_total{SELECT}[$__rate_interval])", "{{instance}} {{device}} flushes"),
+        ],
+    }
+}
+
+fn filesystems() -> Row {
+    Row {
+        title: "File systems",
+        panels: vec![
+            Panel::lines("Space used", "percentunit", "Part of its space that each file system has given away. Above 85 %: free or add space.")
+                .max(1.0)
+                .thresholds(0.85, 0.95)
+                .query("1 - node_filesystem_avail_bytes{fstype!~\"tmpfs|ramfs\",SELECT} / (node_filesystem_size_bytes{fstype!~\"tmpfs|ramfs\",SELECT} > 0)", "{{instance}} {{mountpoint}}"),
+            Panel::lines("Space left", "bytes", "Bytes that programs can still write.")
+                .query("node_filesystem_avail_bytes{fstype!~\"tmpfs|ramfs\",SELECT}", "{{instance}} {{mountpoint}}"),
+            Panel::lines("Files used", "percentunit", "Part of the file nodes (inodes) that is used. At 100 % no file can be made, however much space is left.")
+                .max(1.0)
+                .thresholds(0.85, 0.95)
+                .query("1 - node_filesystem_files_free{fstype!~\"tmpfs|ramfs\",SELECT} / (node_filesystem_files{fstype!~\"tmpfs|ramfs\",SELECT} > 0)", "{{instance}} {{mountpoint}}"),
+            Panel::lines("Read-only", "none", "1 for a file system that takes no writes. Unplanned, it is the kernel's answer to errors of a disk.")
+                .size(12, 7)
+                .max(1.0)
+                .query("node_filesystem_readonly{SELECT}", "{{instance}} {{mountpoint}}"),
+            Panel::lines("Does not answer", "none", "1 for a file system whose state cannot be read: a dead NFS or FUSE mount, or a right that is missing.")
+                .size(12, 7)
+                .max(1.0)
+                .query("node_filesystem_device_error{SELECT}", "{{instance}} {{mountpoint}} {{device_error}}"),
+        ],
+    }
+}
+
+fn network() -> Row {
+    Row {
+        title: "Network",
+        panels: vec![
+            Panel::lines("Received", "Bps", "Bytes a second from the network, by device.")
+                .query("rate(node_network_receive_bytes_total{device!=\"lo\",SELECT}[$__rate_interval])", "{{instance}} {{device}}"),
+            Panel::lines("Sent", "Bps", "Bytes a second to the network, by device.")
+                .query("rate(node_network_transmit_bytes_total{device!=\"lo\",SELECT}[$__rate_interval])", "{{instance}} {{device}}"),
+            Panel::lines("Packets", "pps", "Packets a second. Instances of clouds have a limit of these, too.")
+                .query("rate(node_network_receive_packets_total{device!=\"lo\",SELECT}[$__rate_interval])", "{{instance}} {{device}} received")
+                .query("rate(node_network_transmit_packets_total{device!=\"lo\",SELECT}[$__rate_interval])", "{{instance}} {{device}} sent"),
+            Panel::lines("Errors", "pps", "Packets that were damaged. More than none: a device, a cable, a driver.")
+                .size(12, 8)
+                .query("rate(node_network_receive_errs_total{SELECT}[$__rate_interval])", "{{instance}} {{device}} received")
+                .query("rate(node_network_transmit_errs_total{SELECT}[$__rate_interval])", "{{instance}} {{device}} sent"),
+            Panel::lines("Drops", "pps", "Packets that were thrown away for want of room. More than a few: the host does not keep up.")
+                .size(12, 8)
+                .query("rate(node_network_receive_drop_total{SELECT}[$__rate_interval])", "{{instance}} {{device}} received")
+                .query("rate(node_network_transmit_drop_total{SELECT}[$__rate_interval])", "{{instance}} {{device}} sent"),
+        ],
+    }
+}
+
+fn system() -> Row {
+    Row {
+        title: "System",
+        panels: vec![
+            Panel::lines("Units by state", "none", "systemd's units by state. More than none failed: see the table.")
+                .query("node_systemd_units{SELECT}", "{{instance}} {{state}}"),
+            Panel::lines("Failed units", "none", "Units that systemd has given up.")
+                .draw(Draw::Table)
+                .query("node_systemd_unit_state{state=\"failed\",SELECT} == 1", ""),
+            Panel::lines("Clock against Prometheus", "s", "How far the host's clock is from that of Prometheus, with the age of the sample. More than a second: Cassandra orders writes by clocks.")
+                .signed()
+                .query("node_time_seconds{SELECT} - timestamp(node_time_seconds{SELECT})", "{{instance}}"),
+            Panel::lines("Text files", "none", "1 when a file of metrics that others leave cannot be read.")
+                .max(1.0)
+                .query("node_textfile_scrape_error{SELECT}", "{{instance}}"),
+        ],
+    }
+}
+
+fn exporter() -> Row {
+    Row {
+        title: "Agent",
+        panels: vec![
+            Panel::lines("Collectors' durations", "s", "How long each collector of node-exporter takes. A long one waits for something that does not answer.")
+                .size(12, 8)
+                .query("node_scrape_collector_duration_seconds{SELECT}", "{{instance}} {{collector}}"),
+            Panel::lines("Collectors' success", "none", "0 for a collector that has failed, or that this machine has nothing for.")
+                .size(12, 8)
+                .max(1.0)
+                .query("node_scrape_collector_success{SELECT}", "{{instance}} {{collector}}"),
+            Panel::lines("Scrapes", "s", "How long Prometheus waits for the whole answer. The timeout is its limit.")
+                .query("scrape_duration_seconds{SELECT}", "{{instance}} {{job}}"),
+            Panel::lines("Agent's CPU", "percentunit", "Processor time of the agent itself.")
+                .query("rate(process_cpu_seconds_total{SELECT}[$__rate_interval])", "{{instance}} {{job}}"),
+            Panel::lines("Agent's memory", "bytes", "Memory of the agent itself.")
+                .query("process_resident_memory_bytes{SELECT}", "{{instance}} {{job}}"),
+        ],
+    }
+}

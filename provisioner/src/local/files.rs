@@ -1,0 +1,398 @@
+//! What the programs of the local network read: configurations, rules, dashboards. And their command lines.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use anyhow::{Context as _, bail};
+
+use super::{
+    network::{Ports, host_name, ours},
+    state::{Network, ProgramSpec, State},
+};
+use crate::{
+    config::Config,
+    exec::{self, shell_word},
+};
+
+/// Files by their path in the state folder, and what is to run on them.
+pub(super) struct Plan {
+    pub(super) files: BTreeMap<String, String>,
+    pub(super) network: Network,
+    /// What to tell a person who has no Grafana here.
+    pub(super) hint: Option<String>,
+}
+
+/// Works out everything; nothing is written or started.
+pub(super) fn plan(state: &State, config: &Config, ports: &Ports) -> anyhow::Result<Plan> {
+    let inbox_url = url(ports.get("inbox"));
+    let mut files = BTreeMap::new();
+    let rendered = dashboards::render(&dashboards::Settings {
+        runbook_base_url: config.text("runbook_base_url").map_or_else(
+            || format!("{inbox_url}/runbooks"),
+            |it| it.trim_end_matches('/').to_owned(),
+        ),
+        dashboard_base_url: grafana().map(|_| url(ports.get("grafana"))),
+        agent_down_for: "30s".to_owned(),
+        can_start_programs: true,
+    });
+    for file in rendered.rules {
+        files.insert(format!("rules/{}", file.name), file.text);
+    }
+    for file in rendered.grafana {
+        files.insert(format!("dashboards/{}", file.name), file.text);
+    }
+    files.insert("prometheus.yml".to_owned(), prometheus_yml(ports));
+    let (alert_router, notifications) = alert_router_yml(state, config, ports)?;
+    files.insert("alert-router.yml".to_owned(), alert_router);
+    let mut programs = vec![
+        spec(
+            ports,
+            "inbox",
+            "/-/healthy",
+            inbox(state, ports)?,
+            &files,
+            &[],
+        ),
+        spec(
+            ports,
+            "alert-router",
+            "/-/ready",
+            alert_router_command(state, ports)?,
+            &files,
+            &["alert-router.yml"],
+        ),
+        spec(
+            ports,
+            "node-exporter",
+            "/-/healthy",
+            node_exporter(ports)?,
+            &files,
+            &[],
+        ),
+        spec(
+            ports,
+            "prometheus",
+            "/-/ready",
+            prometheus(state, ports)?,
+            &files,
+            &["prometheus.yml", "rules/"],
+        ),
+    ];
+    let mut hint = None;
+    match grafana() {
+        Some(program) => {
+            for (name, text) in grafana_files(state, config, ports) {
+                files.insert(name, text);
+            }
+            let home = grafana_home(&program);
+            let command = vec![
+                program.display().to_string(),
+                format!("--homepath={home}"),
+                format!("--config={}", state.path("grafana/grafana.ini").display()),
+            ];
+            programs.push(spec(
+                ports,
+                "grafana",
+                "/api/health",
+                command,
+                &files,
+                &["grafana/", "dashboards/"],
+            ));
+        }
+        None => {
+            let folder = state.path("dashboards");
+            hint = Some(format!(
+                "Grafana is not on this machine. To see the dashboards in one, import {}/*.json there (Dashboards, New, Import)",
+                folder.display()
+            ));
+        }
+    }
+    Ok(Plan {
+        files,
+        network: Network {
+            programs,
+            notifications,
+        },
+        hint,
+    })
+}
+
+fn url(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}
+
+fn spec(
+    ports: &Ports,
+    name: &str,
+    health: &str,
+    command: Vec<String>,
+    files: &BTreeMap<String, String>,
+    reads: &[&str],
+) -> ProgramSpec {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for (path, text) in files
+        .iter()
+        .filter(|(path, _)| reads.iter().any(|it| path.starts_with(it)))
+    {
+        for byte in path.bytes().chain(text.bytes()) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+    let port = ports.get(name);
+    ProgramSpec {
+        name: name.to_owned(),
+        port,
+        command,
+        url: url(port),
+        health: health.to_owned(),
+        files: hash,
+    }
+}
+
+fn inbox(state: &State, ports: &Ports) -> anyhow::Result<Vec<String>> {
+    Ok(vec![
+        crate::own_path()?.display().to_string(),
+        "local".to_owned(),
+        "serve-inbox".to_owned(),
+        format!("--http={}", ports.get("inbox")),
+        format!("--smtp={}", ports.get("inbox-smtp")),
+        format!("--file={}", state.path("inbox.jsonl").display()),
+    ])
+}
+
+fn alert_router_command(state: &State, ports: &Ports) -> anyhow::Result<Vec<String>> {
+    let port = ports.get("alert-router");
+    Ok(vec![
+        ours("alert-router")?.display().to_string(),
+        format!("--config.file={}", state.path("alert-router.yml").display()),
+        format!("--storage.path={}", state.path("alert-router").display()),
+        format!("--web.listen-address=127.0.0.1:{port}"),
+        format!("--web.external-url={}", url(port)),
+    ])
+}
+
+fn node_exporter(ports: &Ports) -> anyhow::Result<Vec<String>> {
+    let mut command = vec![
+        ours("node-exporter")?.display().to_string(),
+        format!(
+            "--web.listen-address=127.0.0.1:{}",
+            ports.get("node-exporter")
+        ),
+    ];
+    // Services are shown where there is a system bus to ask.
+    if std::path::Path::new("/run/dbus/system_bus_socket").exists()
+        && std::path::Path::new("/run/systemd/system").exists()
+    {
+        command.push("--collector.systemd".to_owned());
+    }
+    Ok(command)
+}
+
+fn prometheus(state: &State, ports: &Ports) -> anyhow::Result<Vec<String>> {
+    let port = ports.get("prometheus");
+    let found = parts::find("prometheus")?;
+    let mut command = vec![
+        found.path.display().to_string(),
+        format!("--config.file={}", state.path("prometheus.yml").display()),
+        format!("--storage.tsdb.path={}", state.path("prometheus").display()),
+        "--storage.tsdb.retention.time=7d".to_owned(),
+        "--storage.tsdb.retention.size=1GB".to_owned(),
+        format!("--web.listen-address=127.0.0.1:{port}"),
+        format!("--web.external-url={}", url(port)),
+        "--web.enable-lifecycle".to_owned(),
+    ];
+    if let Some(root) = found.root {
+        // Debian's program looks for its pages where its package would have put them.
+        command.push(format!(
+            "--web.local-assets={}/",
+            root.join("usr/share/prometheus/web").display()
+        ));
+        command.push(format!(
+            "--web.console.templates={}",
+            root.join("etc/prometheus/consoles").display()
+        ));
+        command.push(format!(
+            "--web.console.libraries={}",
+            root.join("etc/prometheus/console_libraries").display()
+        ));
+    }
+    Ok(command)
+}
+
+/// A text as YAML takes it in double quotes: JSON's form is one of those.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn prometheus_yml(ports: &Ports) -> String {
+    let host = quoted(&host_name());
+    let mut text = format!(
+        "# Written by `provisioner local up`; changes are lost.\nglobal:\n  scrape_interval: 5s\n  scrape_timeout: 4s\n  evaluation_interval: 5s\n  external_labels:\n    environment: local\nrule_files: [rules/*.yml]\nalerting:\n  alertmanagers:\n  - static_configs:\n    - targets: ['127.0.0.1:{}']\nscrape_configs:\n",
+        ports.get("alert-router")
+    );
+    for (job, program) in [
+        ("node", "node-exporter"),
+        ("prometheus", "prometheus"),
+        ("alert-router", "alert-router"),
+        ("inbox", "inbox"),
+    ] {
+        text.push_str(&format!(
+            "- job_name: {job}\n  static_configs:\n  - targets: ['127.0.0.1:{}']\n    labels: {{instance: {host}, program: {program}, cluster: local}}\n",
+            ports.get(program)
+        ));
+    }
+    text
+}
+
+/// The configuration of alert-router, and where notifications go, for people.
+fn alert_router_yml(
+    state: &State,
+    config: &Config,
+    ports: &Ports,
+) -> anyhow::Result<(String, Vec<String>)> {
+    let mut notifications = Vec::new();
+    let slack = match config.secret("slack_webhook_url") {
+        Some(url) => {
+            notifications.push("Slack: the webhook of config.json".to_owned());
+            url.expose().to_owned()
+        }
+        None => {
+            let inbox = format!("{}/slack", url(ports.get("inbox")));
+            notifications.push("Slack: the inbox".to_owned());
+            inbox
+        }
+    };
+    let (to, mail) = match config.text("smtp_smarthost") {
+        Some(smarthost) => {
+            let needed = |key: &str| {
+                config.text(key).with_context(|| {
+                    format!("config.json has smtp_smarthost, so it needs {key} too")
+                })
+            };
+            let (from, to) = (needed("smtp_from")?, needed("alert_email")?);
+            let mut mail = format!(
+                "  smtp_smarthost: {}\n  smtp_from: {}\n",
+                quoted(smarthost),
+                quoted(from)
+            );
+            if let Some(user) = config.text("smtp_auth_username") {
+                mail.push_str(&format!("  smtp_auth_username: {}\n", quoted(user)));
+            }
+            if let Some(password) = config.secret("smtp_auth_password") {
+                mail.push_str(&format!(
+                    "  smtp_auth_password: {}\n",
+                    quoted(password.expose())
+                ));
+            }
+            match config.text("smtp_require_tls") {
+                None | Some("true") => {}
+                Some("false") => mail.push_str("  smtp_require_tls: false\n"),
+                Some(_) => bail!("config.json: smtp_require_tls is neither true nor false"),
+            }
+            notifications.push(format!("mail: {to}, by {smarthost}"));
+            (to.to_owned(), mail)
+        }
+        None => {
+            notifications.push("mail: the inbox".to_owned());
+            let smarthost = format!("127.0.0.1:{}", ports.get("inbox-smtp"));
+            let mail = format!(
+                "  smtp_smarthost: {smarthost}\n  smtp_from: alert-router@localhost.localdomain\n  smtp_require_tls: false\n"
+            );
+            ("operator@localhost.localdomain".to_owned(), mail)
+        }
+    };
+    let text = format!(
+        "# Written by `provisioner local up`; changes are lost.\nglobal:\n  slack_api_url: {}\n{mail}route:\n  receiver: team\n  group_by: [alertname, instance]\n  group_wait: 5s\n  group_interval: 10s\n  repeat_interval: 4h\nreceivers:\n- name: team\n  slack_configs:\n  - send_resolved: true\n  email_configs:\n  - to: {}\n    send_resolved: true\nrepair_commands:\n  start: {}\n",
+        quoted(&slack),
+        quoted(&to),
+        quoted(&repair_line(state)?)
+    );
+    Ok((text, notifications))
+}
+
+/// `…/provisioner local start {program}`: a line that works wherever it is pasted.
+fn repair_line(state: &State) -> anyhow::Result<String> {
+    let own = crate::own_path()?;
+    let own = own
+        .to_str()
+        .context("the path of this program is no UTF-8")?;
+    let mut line = format!("{} local start", shell_word(own));
+    if state.named {
+        let folder = state
+            .folder
+            .to_str()
+            .context("the path of the state folder is no UTF-8")?;
+        line.push_str(&format!(" --state-dir {}", shell_word(folder)));
+    }
+    if line.contains(['{', '}']) {
+        bail!("the paths of this program and of the state folder must have no braces: {line}");
+    }
+    Ok(line + " {program}")
+}
+
+/// Grafana's server, when the machine has one.
+fn grafana() -> Option<PathBuf> {
+    parts::on_path("grafana-server")
+}
+
+/// Where Debian and the archives keep what belongs to the program.
+fn grafana_home(program: &std::path::Path) -> String {
+    let beside = program
+        .parent()
+        .and_then(|it| it.parent())
+        .filter(|it| it.join("conf/defaults.ini").is_file());
+    beside.map_or_else(
+        || "/usr/share/grafana".to_owned(),
+        |it| it.display().to_string(),
+    )
+}
+
+fn grafana_files(state: &State, config: &Config, ports: &Ports) -> Vec<(String, String)> {
+    let password = config
+        .secret("grafana_password")
+        .map_or("admin", |it| it.expose());
+    let folder = |name: &str| state.path(name).display().to_string();
+    vec![
+        (
+            "grafana/grafana.ini".to_owned(),
+            format!(
+                "[paths]\ndata = {}\nlogs = {}\nprovisioning = {}\n[server]\nhttp_addr = 127.0.0.1\nhttp_port = {}\n[security]\nadmin_password = \"\"\"{password}\"\"\"\n[analytics]\nreporting_enabled = false\ncheck_for_updates = false\n",
+                folder("grafana/data"),
+                folder("grafana/logs"),
+                folder("grafana/provisioning"),
+                ports.get("grafana")
+            ),
+        ),
+        (
+            "grafana/provisioning/datasources/prometheus.yml".to_owned(),
+            format!(
+                "apiVersion: 1\ndatasources:\n- {{name: Prometheus, uid: prometheus, type: prometheus, access: proxy, url: '{}', isDefault: true, jsonData: {{timeInterval: 5s}}}}\n",
+                url(ports.get("prometheus"))
+            ),
+        ),
+        (
+            "grafana/provisioning/dashboards/files.yml".to_owned(),
+            format!(
+                "apiVersion: 1\nproviders:\n- {{name: scalar-dl, type: file, folder: Scalar DL, options: {{path: {}}}}}\n",
+                quoted(&folder("dashboards"))
+            ),
+        ),
+    ]
+}
+
+/// Holds the written files against Prometheus' own checker.
+pub(super) fn check(state: &State) -> anyhow::Result<()> {
+    let promtool = parts::find("promtool")?;
+    let output = exec::command(promtool.path)
+        .args(["check", "config"])
+        .arg(state.path("prometheus.yml"))
+        .output()
+        .context("cannot start promtool")?;
+    if !output.status.success() {
+        let text = [output.stdout, output.stderr].concat();
+        bail!(
+            "promtool refuses the written configuration: {}",
+            String::from_utf8_lossy(&text).trim()
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,39 @@
+//! What people read: tables, lines, the one message of a failure.
+
+use std::io::{self, Write};
+
+/// Prints a line. A reader that has gone away (`| head`) is no failure of the command.
+pub(crate) fn say(text: impl AsRef<str>) {
+    drop(writeln!(io::stdout(), "{}", text.as_ref()));
+}
+
+/// Prints a warning.
+pub(crate) fn warn(text: impl AsRef<str>) {
+    drop(writeln!(io::stderr(), "warning: {}", text.as_ref()));
+}
+
+/// Prints why a command failed, cause by cause.
+pub(crate) fn complain(error: &anyhow::Error) {
+    drop(writeln!(io::stderr(), "provisioner: {error:#}"));
+}
+
+/// Prints rows in columns; the first row is the heading.
+pub(crate) fn table(rows: &[Vec<String>]) {
+    let mut widths = Vec::new();
+    for row in rows {
+        for (column, cell) in row.iter().enumerate() {
+            let width = cell.chars().count();
+            match widths.get_mut(column) {
+                Some(widest) => *widest = width.max(*widest),
+                None => widths.push(width),
+            }
+        }
+    }
+    for row in rows {
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:<width$}"));
+        say(cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+}
