@@ -65,6 +65,8 @@ pub struct Panel {
     pub targets: Vec<(String, &'static str)>,
     /// From which value on it is orange, and red.
     pub thresholds: Option<(f64, f64)>,
+    /// Below which value it is red, where little is bad.
+    pub floor: Option<f64>,
     /// The highest value, where there is one.
     pub max: Option<f64>,
     /// The lowest; 0 for nearly all.
@@ -83,6 +85,7 @@ impl Panel {
             size: (8, 8),
             targets: Vec::new(),
             thresholds: None,
+            floor: None,
             max: None,
             min: Some(0.0),
         }
@@ -125,6 +128,13 @@ impl Panel {
     #[must_use]
     pub const fn thresholds(mut self, orange: f64, red: f64) -> Self {
         self.thresholds = Some((orange, red));
+        self
+    }
+
+    /// Is red below a value, green from it on.
+    #[must_use]
+    pub const fn floor(mut self, green: f64) -> Self {
+        self.floor = Some(green);
         self
     }
 
@@ -307,7 +317,13 @@ impl Panel {
     }
 
     fn defaults(&self) -> Value {
-        let mut steps = vec![json!({"color": "green", "value": null})];
+        let mut steps = match self.floor {
+            Some(green) => vec![
+                json!({"color": "red", "value": null}),
+                json!({"color": "green", "value": green}),
+            ],
+            None => vec![json!({"color": "green", "value": null})],
+        };
         if let Some((orange, red)) = self.thresholds {
             let wanted = [("orange", orange), ("red", red)]
                 .into_iter()
@@ -340,6 +356,8 @@ impl Panel {
                     map.insert("custom".to_owned(), json!({
                         "drawStyle": "line", "fillOpacity": fill, "lineWidth": 1, "showPoints": "never", "spanNulls": false,
                         "stacking": {"group": "A", "mode": stack},
+                        // Without a style Grafana keeps thresholds of lines to itself.
+                        "thresholdsStyle": {"mode": if self.thresholds.is_some() { "dashed" } else { "off" }},
                     }));
                 }
                 Draw::Stat | Draw::Gauge | Draw::Text => {
@@ -347,7 +365,7 @@ impl Panel {
                     map.insert("links".to_owned(), json!([{
                         "targetBlank": false,
                         "title": "Show only this instance",
-                        "url": "/d/${__dashboard.uid}?var-instance=${__field.labels.instance}&${datasource:queryparam}&${__url_time_range}",
+                        "url": "/d/${__dashboard.uid}?var-cluster=${__field.labels.cluster}&var-instance=${__field.labels.instance}&${job:queryparam}&${datasource:queryparam}&${__url_time_range}",
                     }]));
                 }
                 Draw::Table => {}

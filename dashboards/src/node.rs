@@ -25,8 +25,9 @@ fn glance() -> Row {
     Row {
         title: "Glance",
         panels: vec![
-            Panel::stat("Up", "none", "Jobs of the chosen instances that answer. Below the number of jobs: an agent or a host is down.")
-                .query("sum by (cluster, instance) (up{SELECT})", "{{instance}}"),
+            Panel::stat("Up", "none", "1 when every chosen job of the instance answers, 0 when one does not: an agent or the host is down.")
+                .floor(1.0)
+                .query("min by (cluster, instance) (up{SELECT})", "{{instance}}"),
             Panel::stat("Uptime", "s", "Time since the host was started. A small number that nobody planned is a crash.")
                 .query("node_time_seconds{SELECT} - node_boot_time_seconds{SELECT}", "{{instance}}"),
             Panel::stat("CPU busy", "percentunit", "Part of the processors' time that is not idle. Above 90 % for long: too little machine, or a process out of hand.")
@@ -107,6 +108,12 @@ fn memory() -> Row {
                 .size(6, 9)
                 .query("rate(node_vmstat_pswpin{SELECT}[$__rate_interval])", "{{instance}} in")
                 .query("rate(node_vmstat_pswpout{SELECT}[$__rate_interval])", "{{instance}} out"),
+            Panel::lines("Swap", "bytes", "Swap that is used, and all there is. None at all is common on Cassandra nodes, and wanted.")
+                .query("node_memory_SwapTotal_bytes{SELECT} - node_memory_SwapFree_bytes{SELECT}", "{{instance}} used")
+                .query("node_memory_SwapTotal_bytes{SELECT}", "{{instance}} all"),
+            Panel::lines("Promised", "bytes", "Memory that programs were promised, and the kernel's limit of that. Above the limit only matters where overcommit is off.")
+                .query("node_memory_Committed_AS_bytes{SELECT}", "{{instance}} promised")
+                .query("node_memory_CommitLimit_bytes{SELECT}", "{{instance}} limit"),
             Panel::lines("Dirty and written back", "bytes", "Data that waits to be written to disks. Growth without end: the disks are too slow.")
                 .query("node_memory_Dirty_bytes{SELECT}", "{{instance}} dirty")
                 .query("node_memory_Writeback_bytes{SELECT}", "{{instance}} being written"),
@@ -114,8 +121,8 @@ fn memory() -> Row {
                 .query("node_memory_Slab_bytes{SELECT}", "{{instance}} slab")
                 .query("node_memory_PageTables_bytes{SELECT}", "{{instance}} page tables")
                 .query("node_memory_KernelStack_bytes{SELECT}", "{{instance}} stacks"),
-            Panel::lines("Killed for memory", "none", "Processes that the kernel killed in the last hour because memory had run out. Each is one too many.")
-                .query("increase(node_vmstat_oom_kill{SELECT}[1h])", "{{instance}}"),
+            Panel::lines("Killed for memory", "none", "Processes that the kernel killed because memory had run out. Each is one too many.")
+                .query("increase(node_vmstat_oom_kill{SELECT}[$__rate_interval])", "{{instance}}"),
         ],
     }
 }
@@ -159,6 +166,9 @@ fn filesystems() -> Row {
                 .max(1.0)
                 .thresholds(0.85, 0.95)
                 .query("1 - node_filesystem_files_free{fstype!~\"tmpfs|ramfs\",SELECT} / (node_filesystem_files{fstype!~\"tmpfs|ramfs\",SELECT} > 0)", "{{instance}} {{mountpoint}}"),
+            Panel::lines("Time to full", "s", "How long until each file system is full, at its pace over the chosen time range; none for one that does not fill. Less than a day: act.")
+                .size(24, 7)
+                .query("node_filesystem_avail_bytes{fstype!~\"tmpfs|ramfs\",SELECT} / (-deriv(node_filesystem_avail_bytes{fstype!~\"tmpfs|ramfs\",SELECT}[$__range]) > 0)", "{{instance}} {{mountpoint}}"),
             Panel::lines("Read-only", "none", "1 for a file system that takes no writes. Unplanned, it is the kernel's answer to errors of a disk.")
                 .size(12, 7)
                 .max(1.0)
@@ -228,6 +238,9 @@ fn exporter() -> Row {
                 .query("scrape_duration_seconds{SELECT}", "{{instance}} {{job}}"),
             Panel::lines("Agent's CPU", "percentunit", "Processor time of the agent itself.")
                 .query("rate(process_cpu_seconds_total{SELECT}[$__rate_interval])", "{{instance}} {{job}}"),
+            Panel::lines("Agent's files", "none", "Files and connections that the agent has open, and how many it may. Near the limit it cannot answer.")
+                .query("process_open_fds{SELECT}", "{{instance}} {{job}} open")
+                .query("process_max_fds{SELECT}", "{{instance}} {{job}} limit"),
             Panel::lines("Agent's memory", "bytes", "Memory of the agent itself.")
                 .query("process_resident_memory_bytes{SELECT}", "{{instance}} {{job}}"),
         ],

@@ -146,7 +146,9 @@ impl Alert {
             ),
         ];
         if let Some(base) = &settings.dashboard_base_url {
-            let link = format!("{base}/d/scalardl-node?var-instance={{{{ $labels.instance }}}}");
+            let link = format!(
+                "{base}/d/scalardl-node?var-cluster={{{{ $labels.cluster }}}}&var-instance={{{{ $labels.instance }}}}"
+            );
             annotations.push(("dashboard", link));
         }
         if let Some(repair) = self.repair.filter(|_| settings.can_start_programs) {

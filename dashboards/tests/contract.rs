@@ -4,13 +4,13 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
 
 use dashboards::{File, RUNBOOKS, Settings, queries, render};
-use promql_parser::parser::{self, Expr};
+use promql_parser::parser::{self, Expr, LabelModifier, VectorSelector};
 use serde_json::Value;
 use testkit::{Program, golden, root};
 
@@ -137,6 +137,14 @@ fn house_rules() {
             let signed = title == "Clock against Prometheus";
             assert_eq!(defaults["min"].is_number(), !signed, "{title}: min");
             if matches!(kind, "stat" | "gauge") {
+                // A number that is coloured must be able to look bad; only uptime and names cannot.
+                let steps = defaults["thresholds"]["steps"].as_array().unwrap();
+                let plain = matches!(title, "Uptime" | "System" | "Distribution");
+                assert_eq!(
+                    steps.iter().any(|it| it["color"] == "red"),
+                    !plain,
+                    "{title}"
+                );
                 assert!(
                     !defaults["thresholds"]["steps"]
                         .as_array()
@@ -164,16 +172,11 @@ fn house_rules() {
                     expr.contains("$cluster") && expr.contains("$instance"),
                     "{title}: {expr}"
                 );
-                let fixed = expr.contains("rate(") && !expr.contains("[$__rate_interval]");
-                assert!(!fixed, "{title}: a fixed window: {expr}");
-                for (_, after) in expr
-                    .match_indices(" by (")
-                    .map(|(at, it)| (at, &expr[at + it.len()..]))
-                {
-                    let labels = after.split(')').next().unwrap();
+                for window in expr.split('[').skip(1) {
+                    let window = window.split(']').next().unwrap();
                     assert!(
-                        labels.split(", ").any(|it| it == "cluster"),
-                        "{title} drops cluster: {expr}"
+                        matches!(window, "$__rate_interval" | "$__range"),
+                        "{title}: a fixed window: {expr}"
                     );
                 }
             }
@@ -233,6 +236,131 @@ fn promql_parses() {
             panic!("{where_}: {expr}: {error}");
         }
     }
+}
+
+/// The aggregations of an expression that lose the label `cluster`.
+fn drops_cluster(expr: &Expr, found: &mut Vec<String>) {
+    match expr {
+        Expr::Aggregate(it) => {
+            let cluster = |labels: &[String]| labels.iter().any(|it| it == "cluster");
+            let keeps = match &it.modifier {
+                Some(LabelModifier::Include(labels)) => cluster(&labels.labels),
+                Some(LabelModifier::Exclude(labels)) => !cluster(&labels.labels),
+                None => false,
+            };
+            if !keeps {
+                found.push(it.to_string());
+            }
+            drops_cluster(&it.expr, found);
+        }
+        Expr::Unary(it) => drops_cluster(&it.expr, found),
+        Expr::Binary(it) => {
+            drops_cluster(&it.lhs, found);
+            drops_cluster(&it.rhs, found);
+        }
+        Expr::Paren(it) => drops_cluster(&it.expr, found),
+        Expr::Subquery(it) => drops_cluster(&it.expr, found),
+        Expr::Call(it) => it.args.args.iter().for_each(|it| drops_cluster(it, found)),
+        Expr::VectorSelector(_)
+        | Expr::MatrixSelector(_)
+        | Expr::NumberLiteral(_)
+        | Expr::StringLiteral(_)
+        | Expr::Extension(_) => {}
+    }
+}
+
+/// Two networks in one Prometheus must never be added up.
+#[test]
+fn every_aggregation_keeps_the_cluster() {
+    let check = |expr: &str| {
+        let mut found = Vec::new();
+        drops_cluster(&parser::parse(expr).unwrap(), &mut found);
+        found
+    };
+    for (expr, expect) in [
+        ("sum(up)", 1),
+        ("sum by (job) (up)", 1),
+        ("sum without (cluster) (up)", 1),
+        ("1 + rate(x[5m]) / avg(count by (cluster) (up))", 1),
+        ("sum by (cluster) (up)", 0),
+        ("sum without (cpu) (up)", 0),
+    ] {
+        assert_eq!(check(expr).len(), expect, "{expr}");
+    }
+    for (where_, expr) in expressions() {
+        assert_eq!(check(&expr), Vec::<String>::new(), "{where_}");
+    }
+}
+
+/// Metrics of an expression with the labels that their selectors ask for.
+fn selectors(expr: &Expr, found: &mut Vec<(String, String)>) {
+    let mut add = |it: &VectorSelector| {
+        let name = it.name.clone().unwrap_or_default();
+        found.extend(
+            it.matchers
+                .matchers
+                .iter()
+                .map(|it| (name.clone(), it.name.clone())),
+        );
+    };
+    match expr {
+        Expr::Aggregate(it) => selectors(&it.expr, found),
+        Expr::Unary(it) => selectors(&it.expr, found),
+        Expr::Binary(it) => {
+            selectors(&it.lhs, found);
+            selectors(&it.rhs, found);
+        }
+        Expr::Paren(it) => selectors(&it.expr, found),
+        Expr::Subquery(it) => selectors(&it.expr, found),
+        Expr::Call(it) => it.args.args.iter().for_each(|it| selectors(it, found)),
+        Expr::VectorSelector(it) => add(it),
+        Expr::MatrixSelector(it) => add(&it.vs),
+        Expr::NumberLiteral(_) | Expr::StringLiteral(_) | Expr::Extension(_) => {}
+    }
+}
+
+/// A matcher for a label that a metric does not have selects nothing, and nobody is told.
+#[test]
+fn every_label_is_one_of_its_metric() {
+    // What Prometheus adds to every scraped series (`local up` and real networks alike).
+    const OF_TARGETS: [&str; 4] = ["cluster", "job", "instance", "program"];
+    let paths = [
+        "node-exporter/metrics.tsv",
+        "dashboards/foreign/prometheus.tsv",
+    ];
+    let rows: BTreeMap<String, Vec<String>> = paths
+        .iter()
+        .flat_map(|path| {
+            let text = fs::read_to_string(root().join(path)).unwrap();
+            let rows: Vec<Vec<String>> = text
+                .lines()
+                .map(|it| it.split('\t').map(str::to_owned).collect())
+                .collect();
+            rows
+        })
+        .map(|row| {
+            (
+                row[0].clone(),
+                row[2].split(',').map(str::to_owned).collect(),
+            )
+        })
+        .collect();
+    let mut seen = 0;
+    for (where_, expr) in expressions() {
+        let mut found = Vec::new();
+        selectors(&parser::parse(&expr).unwrap(), &mut found);
+        for (metric, label) in found {
+            let Some(labels) = rows.get(&metric) else {
+                continue;
+            };
+            seen += 1;
+            assert!(
+                OF_TARGETS.contains(&label.as_str()) || labels.contains(&label),
+                "{where_}: {metric} has no label {label}"
+            );
+        }
+    }
+    assert!(seen > 100, "{seen}");
 }
 
 /// The names of metrics in an expression.

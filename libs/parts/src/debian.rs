@@ -15,19 +15,30 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Downloads a package and unpacks it. Two that want the same wait for each other.
 pub(crate) fn fetch(part: &Part, cache: &Path) -> Result<(), PartError> {
-    let disk = |source| PartError::Cache { path: cache.to_owned(), source };
+    let disk = |source| PartError::Cache {
+        path: cache.to_owned(),
+        source,
+    };
     let lock = fs::File::create(cache.join("lock")).map_err(disk)?;
     lock.lock().map_err(disk)?;
     let root = cache.join("debian").join(part.package);
     if root.join(part.path).is_file() {
         return Ok(());
     }
-    say(&format!("{} is not on this machine: fetching the Debian package {}", part.program, part.package));
+    say(&format!(
+        "{} is not on this machine: fetching the Debian package {}",
+        part.program, part.package
+    ));
     let work = cache.join("work");
     // What an interrupted fetch left behind.
     drop(fs::remove_dir_all(&work));
     let unpacked = work.join("unpacked");
-    for folder in [&unpacked, &cache.join("apt/lists/partial"), &cache.join("apt/archives/partial"), &cache.join("debian")] {
+    for folder in [
+        &unpacked,
+        &cache.join("apt/lists/partial"),
+        &cache.join("apt/archives/partial"),
+        &cache.join("debian"),
+    ] {
         fs::create_dir_all(folder).map_err(disk)?;
     }
     let apt = |arguments: &[&str]| {
@@ -37,7 +48,10 @@ pub(crate) fn fetch(part: &Part, cache: &Path) -> Result<(), PartError> {
             .env("LC_ALL", "C")
             .arg("-q")
             .arg("-o")
-            .arg(format!("Dir::State::lists={}", cache.join("apt/lists").display()))
+            .arg(format!(
+                "Dir::State::lists={}",
+                cache.join("apt/lists").display()
+            ))
             .arg("-o")
             .arg(format!("Dir::Cache={}", cache.join("apt").display()))
             // The user that apt would turn into may not write to our folder.
@@ -47,8 +61,13 @@ pub(crate) fn fetch(part: &Part, cache: &Path) -> Result<(), PartError> {
     };
     run(part, apt(&["update"]))?;
     run(part, apt(&["download", part.package]))?;
-    let entries = fs::read_dir(&work).map_err(disk)?.flatten().map(|it| it.path());
-    let package = entries.into_iter().find(|it| it.extension().is_some_and(|it| it == "deb"));
+    let entries = fs::read_dir(&work)
+        .map_err(disk)?
+        .flatten()
+        .map(|it| it.path());
+    let package = entries
+        .into_iter()
+        .find(|it| it.extension().is_some_and(|it| it == "deb"));
     let package = package.ok_or_else(|| failure(part, "apt-get download left no package"))?;
     let mut dpkg = command("dpkg");
     dpkg.arg("-x").arg(&package).arg(&unpacked);
@@ -87,11 +106,17 @@ fn run(part: &Part, mut command: Command) -> Result<(), PartError> {
         drop(send.send(child.wait_with_output()));
     });
     let Ok(output) = receive.recv_timeout(PATIENCE) else {
-        let pid = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw);
+        let pid = i32::try_from(id)
+            .ok()
+            .and_then(rustix::process::Pid::from_raw);
         if let Some(pid) = pid {
-            drop(rustix::process::kill_process(pid, rustix::process::Signal::KILL));
+            // Fails when it has just ended.
+            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap_or(());
         }
-        return Err(failure(part, &format!("{name} did not end within {} s", PATIENCE.as_secs())));
+        return Err(failure(
+            part,
+            &format!("{name} did not end within {} s", PATIENCE.as_secs()),
+        ));
     };
     let output = output.map_err(|error| failure(part, &format!("{name}: {error}")))?;
     if output.status.success() {
@@ -99,7 +124,10 @@ fn run(part: &Part, mut command: Command) -> Result<(), PartError> {
     }
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     let mut lines = text.lines().filter(|it| it.starts_with("E:"));
-    let reason = lines.next().or_else(|| text.lines().last()).unwrap_or("no reason given");
+    let reason = lines
+        .next()
+        .or_else(|| text.lines().last())
+        .unwrap_or("no reason given");
     Err(failure(part, &format!("{name}: {reason}")))
 }
 

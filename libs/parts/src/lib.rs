@@ -48,6 +48,25 @@ pub const ALL: &[Part] = &[
         path: "usr/bin/promtool",
         at_least: (2, 42),
     },
+    // Modules of Python: never on the PATH, so always the package's.
+    Part {
+        program: "python3-aiosmtpd",
+        package: "python3-aiosmtpd",
+        path: "usr/lib/python3/dist-packages/aiosmtpd/__init__.py",
+        at_least: (1, 4),
+    },
+    Part {
+        program: "python3-attr",
+        package: "python3-attr",
+        path: "usr/lib/python3/dist-packages/attr/__init__.py",
+        at_least: (22, 2),
+    },
+    Part {
+        program: "python3-public",
+        package: "python3-public",
+        path: "usr/lib/python3/dist-packages/public/__init__.py",
+        at_least: (2, 3),
+    },
 ];
 
 /// A part that is there.
@@ -74,7 +93,9 @@ pub enum PartError {
         source: io::Error,
     },
     /// Debian's packages cannot be reached, or not by this machine's means.
-    #[error("cannot fetch the Debian package {package}: {reason}; install {program} by hand and see that it is on the PATH")]
+    #[error(
+        "cannot fetch the Debian package {package}: {reason}; install {program} by hand and see that it is on the PATH"
+    )]
     Fetch {
         /// The program.
         program: &'static str,
@@ -115,7 +136,11 @@ pub fn find(program: &str) -> Result<Found, PartError> {
 
 /// Where fetched parts are kept.
 fn cache() -> PathBuf {
-    let set = |name: &str| std::env::var_os(name).filter(|it| !it.is_empty()).map(PathBuf::from);
+    let set = |name: &str| {
+        std::env::var_os(name)
+            .filter(|it| !it.is_empty())
+            .map(PathBuf::from)
+    };
     set("XDG_CACHE_HOME")
         .or_else(|| set("HOME").map(|it| it.join(".cache")))
         .unwrap_or_else(std::env::temp_dir)
@@ -144,13 +169,17 @@ fn version(path: &Path) -> Option<(u32, u32)> {
 
 /// The first `N.N` of a text.
 fn parse_version(text: &str) -> Option<(u32, u32)> {
-    text.split(|it: char| !it.is_ascii_digit() && it != '.').find_map(|word| {
-        let mut numbers = word.split('.');
-        Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
-    })
+    text.split(|it: char| !it.is_ascii_digit() && it != '.')
+        .find_map(|word| {
+            let mut numbers = word.split('.');
+            Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+        })
 }
 
-#[expect(clippy::disallowed_methods, reason = "this crate finds and fetches programs")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this crate finds and fetches programs"
+)]
 fn command(path: impl AsRef<std::ffi::OsStr>) -> Command {
     Command::new(path)
 }
@@ -168,7 +197,10 @@ mod tests {
     #[test]
     fn versions() {
         for (text, expect) in [
-            ("prometheus, version 2.42.0+ds (branch: debian/sid)", Some((2, 42))),
+            (
+                "prometheus, version 2.42.0+ds (branch: debian/sid)",
+                Some((2, 42)),
+            ),
             ("v3.5", Some((3, 5))),
             ("12", None),
             ("", None),

@@ -595,17 +595,17 @@ mod tests {
         }
 
         #[zbus(property)]
-        async fn version(&self) -> String {
+        fn version(&self) -> String {
             "252.38-1".to_owned()
         }
 
         #[zbus(property)]
-        async fn virtualization(&self) -> String {
+        fn virtualization(&self) -> String {
             String::new()
         }
 
         #[zbus(property)]
-        async fn system_state(&self) -> String {
+        fn system_state(&self) -> String {
             "degraded".to_owned()
         }
     }
@@ -615,22 +615,22 @@ mod tests {
     #[interface(name = "org.freedesktop.systemd1.Service")]
     impl Service {
         #[zbus(property, name = "Type")]
-        async fn kind(&self) -> String {
+        fn kind(&self) -> String {
             "notify".to_owned()
         }
 
         #[zbus(property, name = "NRestarts")]
-        async fn restarts(&self) -> u32 {
+        fn restarts(&self) -> u32 {
             self.0
         }
 
         #[zbus(property)]
-        async fn tasks_current(&self) -> u64 {
+        fn tasks_current(&self) -> u64 {
             7
         }
 
         #[zbus(property)]
-        async fn tasks_max(&self) -> u64 {
+        fn tasks_max(&self) -> u64 {
             u64::MAX
         }
     }
@@ -640,7 +640,7 @@ mod tests {
     #[interface(name = "org.freedesktop.systemd1.Timer")]
     impl Timer {
         #[zbus(property, name = "LastTriggerUSec")]
-        async fn last_trigger(&self) -> u64 {
+        fn last_trigger(&self) -> u64 {
             1_500_000
         }
     }
@@ -650,7 +650,7 @@ mod tests {
     #[interface(name = "org.freedesktop.systemd1.Unit")]
     impl Unit {
         #[zbus(property)]
-        async fn active_enter_timestamp(&self) -> u64 {
+        fn active_enter_timestamp(&self) -> u64 {
             1_700_000_000_000_000
         }
     }

@@ -170,8 +170,12 @@ impl Message {
     }
 }
 
+/// Lines of mails end in CR LF; people and JSON want LF.
 fn cut(text: &str) -> String {
-    text.chars().take(MAX_TEXT).collect()
+    text.chars()
+        .filter(|it| *it != '\r')
+        .take(MAX_TEXT)
+        .collect()
 }
 
 /// Slack's mark-up without its marks: `*bold*`, `<url|text>`, code, and the three escapes.

@@ -1,0 +1,40 @@
+# Each target is a few lines; what is longer is in scripts/.
+PROGRAMS = -p node-exporter -p alert-router -p provisioner
+PROVISIONER = target/release/provisioner
+export BUILD_REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+
+.PHONY: up down test bench fuzz lint deny
+
+## Build, start the local network, wait until it is healthy.
+up:
+	@scripts/tools.sh
+	cargo build --release --locked $(PROGRAMS)
+	$(PROVISIONER) local up
+
+## Stop the local network.
+down:
+	@test -x $(PROVISIONER) && $(PROVISIONER) local down || echo "nothing was built here, so nothing runs"
+
+## Everything, from unit tests to the real Prometheus.
+test:
+	@scripts/tools.sh
+	@scripts/test.sh
+
+## node-exporter and alert-router beside Debian's programs, in one run; written to BENCHMARKS.md.
+bench:
+	@scripts/tools.sh
+	cargo build --release --locked -p node-exporter -p bench
+	target/release/bench
+
+## Each fuzz target for a minute; needs cargo-fuzz, which it builds once.
+fuzz:
+	@scripts/fuzz.sh
+
+## What CI holds besides the tests.
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+## Bans, licences and sources of dependencies; builds cargo-deny once.
+deny:
+	@scripts/deny.sh

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Each fuzz target for SECONDS_EACH seconds (60); cargo-fuzz is built once, into the cache. Works with the stable compiler,
+# without sanitizers: the code is safe Rust, and panics are what is looked for.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/scalar-dl-monitoring/cargo
+if ! command -v cargo-fuzz >/dev/null && [ ! -x "$cache/bin/cargo-fuzz" ]; then
+	echo "cargo-fuzz is not on this machine: building it (once)" >&2
+	cargo install --locked --root "$cache" cargo-fuzz
+fi
+export PATH=$PATH:$cache/bin
+for target in $(cargo fuzz list); do
+	cargo fuzz run --sanitizer none "$target" -- -max_total_time="${SECONDS_EACH:-60}" -max_len=4096
+done
