@@ -355,7 +355,7 @@ fn reload_keeps_what_works() {
     };
     let router = start(&config(&old));
     router.post(&alert("A", "n"));
-    let _ = old.wait_for(1, PATIENCE);
+    old.wait_for(1, PATIENCE);
     let file = router.folder.path().join("router.yml");
     let reload = || {
         let (status, _, body) = request(router.address, "POST", "/-/reload", &[], b"").unwrap();
@@ -380,10 +380,10 @@ fn reload_keeps_what_works() {
     );
     assert_eq!(successful(), "0");
     router.post(&alert("B", "n"));
-    let _ = old.wait_for(2, PATIENCE);
+    old.wait_for(2, PATIENCE);
     fs::write(&file, config(&new)).unwrap();
     router.running.signal(rustix::process::Signal::HUP);
-    let _ = router
+    router
         .running
         .line("Completed loading of configuration file");
     eventually("the metric says so", PATIENCE, || {
@@ -466,7 +466,7 @@ fn the_last_words_arrive() {
     )));
     let begin = Instant::now();
     router.post(&alert("A", "n"));
-    let _ = hook.wait_for(2, PATIENCE);
+    hook.wait_for(2, PATIENCE);
     assert!(router.running.terminate().success());
     assert!(begin.elapsed() < PATIENCE);
 }

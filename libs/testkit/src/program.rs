@@ -212,7 +212,6 @@ impl Running {
     ///
     /// # Panics
     /// When none comes within a minute.
-    #[must_use]
     pub fn line(&self, text: &str) -> String {
         let line = self.lines.nth(0, |line| line.contains(text));
         line.unwrap_or_else(|| panic!("no line with {text:?}:\n{}", self.log()))

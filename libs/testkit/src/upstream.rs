@@ -111,7 +111,6 @@ impl Upstream {
     /// # Panics
     /// When they do not come in time.
     #[track_caller]
-    #[must_use]
     pub fn wait_for(&self, count: usize, patience: Duration) -> Vec<Heard> {
         crate::eventually(&format!("{count} requests"), patience, || {
             let heard = self.heard();
