@@ -10,5 +10,6 @@ if ! command -v cargo-fuzz >/dev/null && [ ! -x "$cache/bin/cargo-fuzz" ]; then
 fi
 export PATH=$PATH:$cache/bin
 for target in $(cargo fuzz list); do
-	cargo fuzz run --sanitizer none "$target" -- -max_total_time="${SECONDS_EACH:-60}" -max_len=4096
+	mkdir -p "fuzz/corpus/$target"
+	cargo fuzz run --sanitizer none "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- -max_total_time="${SECONDS_EACH:-60}" -max_len=4096
 done

@@ -247,7 +247,7 @@ fn an_alert_from_its_start_to_its_end() {
     // The page shows what came, and lets nothing else in.
     let page = network.get("inbox", "/");
     assert!(
-        page.contains("[RESOLVED] AgentDown") && page.contains("<iframe sandbox=\"\""),
+        page.contains("[RESOLVED] AgentDown") && page.contains("<iframe sandbox=\"allow-popups "),
         "{page}"
     );
 

@@ -24,7 +24,7 @@ article{background:#fff;border:1px solid #ddd;border-radius:8px;padding:14px 18p
 .attachment{border-left:4px solid #ddd;padding:2px 0 2px 12px;margin:8px 0}
 .fields{display:flex;flex-wrap:wrap;gap:4px 32px;margin:6px 0 0}
 .fields div b{display:block;font-size:13px}
-.fields div{font-size:13px;white-space:pre-wrap}
+.fields div{font-size:13px}
 pre{background:#f8f8f8;border:1px solid #ddd;border-radius:4px;padding:8px;margin:4px 0;white-space:pre-wrap;word-break:break-all;font:12px/1.5 Monaco,Menlo,Consolas,monospace}
 a{color:#1264a3}
 iframe{width:100%;height:26em;border:1px solid #e5e5e5;border-radius:4px;background:#fff}
@@ -126,7 +126,9 @@ fn article(message: &Message) -> String {
     let inside = match (&message.channel, &message.html) {
         (Channel::Slack, _) => message.attachments.iter().map(attachment).collect(),
         (Channel::Email, Some(html)) => format!(
-            "<iframe sandbox=\"\" title=\"mail\" srcdoc=\"{}\"></iframe>\n<details><summary>text part</summary><pre>{}</pre></details>",
+            "<iframe sandbox=\"allow-popups allow-popups-to-escape-sandbox\" title=\"mail\" srcdoc=\"{}{}\"></iframe>\n<details><summary>text part</summary><pre>{}</pre></details>",
+            // Links of a mail open beside the inbox, not in the frame.
+            escape_html("<base target=\"_blank\">"),
             escape_html(html),
             escape_html(&message.text)
         ),
@@ -317,7 +319,7 @@ mod tests {
         let mail = b"Subject: <script>x</script>\r\nContent-Type: text/html\r\n\r\n\"><script>alert(1)</script>\r\n";
         let html = article(&Message::from_mail(mail, vec!["<a@b>".to_owned()]));
         assert!(!html.contains("<script>"), "{html}");
-        assert!(html.contains("sandbox=\"\""), "{html}");
+        assert!(html.contains("sandbox=\"allow-popups "), "{html}");
     }
 
     #[test]
