@@ -116,6 +116,13 @@ fn text() {
                 "# TYPE a histogram\na_bucket{x=\"y\",le=\"1\"} 1\na_bucket{x=\"y\",le=\"+Inf\"} 2\na_sum{x=\"y\"} 3\na_count{x=\"y\"} 2\n",
             ),
         ),
+        // Found by fuzzing: the label of a bucket on a sum is no label of the metric.
+        (
+            "# TYPE a histogram\na_sum{le=\"5\",x=\"y\"} 3\na_count{x=\"y\"} 2\n",
+            Ok(
+                "# TYPE a histogram\na_bucket{x=\"y\",le=\"+Inf\"} 2\na_sum{x=\"y\"} 3\na_count{x=\"y\"} 2\n",
+            ),
+        ),
         (
             "# TYPE a histogram\na 1\n",
             Err("line 2: a is a histogram and has no sample of its own"),

@@ -267,22 +267,24 @@ impl Builder {
             return Err(format!("{} belongs to no family", sample.name));
         };
         let kind = family.kind();
-        let extra = match (kind, suffix) {
-            (Kind::Histogram, "_bucket") => Some("le"),
-            (Kind::Summary, "") => Some("quantile"),
-            (Kind::Histogram, "") => {
-                return Err(format!(
-                    "{} is a histogram and has no sample of its own",
-                    sample.name
-                ));
-            }
-            _ => None,
+        if kind == Kind::Histogram && suffix.is_empty() {
+            return Err(format!(
+                "{} is a histogram and has no sample of its own",
+                sample.name
+            ));
+        }
+        // As in Prometheus, these labels are no part of what tells one metric from another, wherever they stand.
+        let (label, needed) = match kind {
+            Kind::Histogram => (Some("le"), suffix == "_bucket"),
+            Kind::Summary => (Some("quantile"), suffix.is_empty()),
+            Kind::Counter | Kind::Gauge | Kind::Untyped => (None, false),
         };
-        let bound = match extra {
-            None => None,
-            Some(label) => {
-                let text = sample.labels.remove(label);
-                let text = text.ok_or_else(|| format!("{} has no label {label}", sample.name))?;
+        let text = label.and_then(|it| sample.labels.remove(it));
+        let bound = match (label, text) {
+            (Some(label), None) if needed => {
+                return Err(format!("{} has no label {label}", sample.name));
+            }
+            (Some(label), Some(text)) => {
                 let bound = crate::number::parse_float(&text);
                 Some(bound.ok_or_else(|| {
                     format!(
@@ -291,6 +293,7 @@ impl Builder {
                     )
                 })?)
             }
+            _ => None,
         };
         let assembled = matches!(kind, Kind::Histogram | Kind::Summary);
         let key = (at, sample.labels);
