@@ -148,31 +148,8 @@ pub(crate) fn duration(
     let Some(value) = given(matches, flag) else {
         return Ok(default);
     };
-    let wrong = || FlagError::Duration {
+    daemon::flags::duration(value).ok_or_else(|| FlagError::Duration {
         flag: flag.to_owned(),
         value: value.to_owned(),
-    };
-    let mut total = Duration::ZERO;
-    let mut rest = value;
-    while !rest.is_empty() || value.is_empty() {
-        let digits = rest
-            .find(|it: char| !it.is_ascii_digit())
-            .ok_or_else(wrong)?;
-        let (number, tail) = rest.split_at(digits);
-        let unit = tail
-            .find(|it: char| it.is_ascii_digit())
-            .unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(unit);
-        let number: u32 = number.parse().map_err(|_error| wrong())?;
-        let unit = match unit {
-            "ms" => Duration::from_millis(1),
-            "s" => Duration::from_secs(1),
-            "m" => Duration::from_secs(60),
-            "h" => Duration::from_secs(3600),
-            _ => return Err(wrong()),
-        };
-        total = total.saturating_add(unit.saturating_mul(number));
-        rest = tail;
-    }
-    Ok(total)
+    })
 }

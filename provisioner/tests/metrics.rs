@@ -1,7 +1,5 @@
 //! promtool's opinion of every program's metrics.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
-
 use std::fs;
 
 use testkit::{Program, get};

@@ -1,8 +1,8 @@
 //! Command lines as Prometheus' own programs have them, each flag also as an environment variable.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use clap::{CommandFactory, FromArgMatches, parser::ValueSource};
+use clap::{CommandFactory, FromArgMatches};
 
 use crate::{Program, log};
 
@@ -75,15 +75,6 @@ pub fn parse<Flags: CommandFactory + FromArgMatches>(
     Flags::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
-/// Whether a flag was given, on the command line or in the environment.
-#[must_use]
-pub fn given(matches: &clap::ArgMatches, id: &str) -> bool {
-    matches!(
-        matches.value_source(id),
-        Some(ValueSource::CommandLine | ValueSource::EnvVariable)
-    )
-}
-
 /// Gives every flag of a command and its subcommands the environment variable `PROGRAM_FLAG_NAME`.
 fn with_environment(command: clap::Command, prefix: &str) -> clap::Command {
     command
@@ -95,6 +86,33 @@ fn with_environment(command: clap::Command, prefix: &str) -> clap::Command {
             _ => arg,
         })
         .mut_subcommands(|sub| with_environment(sub, prefix))
+}
+
+/// A duration as Go's `time.ParseDuration` takes it, without fractions: `500ms`, `5s`, `1m30s`, `0`.
+#[must_use]
+pub fn duration(text: &str) -> Option<Duration> {
+    if text == "0" {
+        return Some(Duration::ZERO);
+    }
+    let (mut total, mut rest) = (Duration::ZERO, text);
+    while !rest.is_empty() || text.is_empty() {
+        let digits = rest.find(|it: char| !it.is_ascii_digit())?;
+        let (number, tail) = rest.split_at(digits);
+        let end = tail.find(|it: char| it.is_ascii_digit());
+        let (unit, tail) = tail.split_at(end.unwrap_or(tail.len()));
+        let milliseconds = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => return None,
+        };
+        let number: u64 = number.parse().ok()?;
+        let part = Duration::from_millis(number.checked_mul(milliseconds)?);
+        total = total.checked_add(part)?;
+        rest = tail;
+    }
+    Some(total)
 }
 
 /// `web.listen-address` to `WEB_LISTEN_ADDRESS`.
@@ -112,7 +130,9 @@ fn variable(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{CommonFlags, command, parse};
+    use std::time::Duration;
+
+    use super::{CommonFlags, command, duration, parse};
     use crate::Program;
 
     const PROGRAM: Program = Program {
@@ -165,6 +185,27 @@ mod tests {
             let error = read(arguments).unwrap_err();
             assert_eq!(error.exit_code(), 2);
             assert!(error.to_string().contains(expect), "{error}");
+        }
+    }
+
+    #[test]
+    fn durations() {
+        for (text, expect) in [
+            ("1s", Some(1_000)),
+            ("1m30s", Some(90_000)),
+            ("250ms", Some(250)),
+            ("0", Some(0)),
+            ("", None),
+            ("1", None),
+            ("s", None),
+            ("1d", None),
+            ("99999999999999999999s", None),
+        ] {
+            assert_eq!(
+                duration(text),
+                expect.map(Duration::from_millis),
+                "{text:?}"
+            );
         }
     }
 

@@ -289,23 +289,6 @@ impl Registry {
         }
         vec![duration, success]
     }
-
-    /// What a registry exports about its collectors, for catalogues.
-    #[must_use]
-    pub fn catalogue(&self) -> [(String, Kind, &'static str); 2] {
-        [
-            (
-                self.duration.clone(),
-                Kind::Gauge,
-                "Duration of a collector scrape.",
-            ),
-            (
-                self.success.clone(),
-                Kind::Gauge,
-                "Whether a collector succeeded.",
-            ),
-        ]
-    }
 }
 
 impl Slot {
