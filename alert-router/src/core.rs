@@ -163,6 +163,8 @@ impl Core {
                 for alert in alerts {
                     self.route(&alert, now);
                 }
+                // What was told of groups that are no more is of no use.
+                self.log.keep(|key| self.groups.contains_key(key));
             }
         }
     }

@@ -72,6 +72,10 @@ impl Log {
         self.0.entry(group).or_default().insert(integration, entry);
     }
 
+    pub(super) fn keep(&mut self, wanted: impl Fn(&GroupKey) -> bool) {
+        self.0.retain(|group, _| wanted(group));
+    }
+
     pub(super) fn forget(&mut self, group: &GroupKey) {
         self.0.remove(group);
     }
