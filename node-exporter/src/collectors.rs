@@ -1,24 +1,53 @@
 //! One file per collector, and the table that names them all.
 
+mod arp;
+mod bcache;
+mod bonding;
+mod conntrack;
 mod cpu;
+mod cpufreq;
 mod diskstats;
+mod dmi;
+mod dmmultipath;
+mod edac;
+mod entropy;
+mod fibrechannel;
+mod filefd;
 mod filesystem;
+mod infiniband;
+mod kernel_hung;
 mod loadavg;
 mod meminfo;
+mod netclass;
 mod netdev;
+mod netstat;
+mod nvme;
 mod os;
+mod powersupplyclass;
+mod pressure;
+mod rapl;
+mod schedstat;
+mod selinux;
+mod sockstat;
+mod softnet;
 mod stat;
 mod systemd;
+mod tapestats;
 mod textfile;
+mod thermal_zone;
 mod time;
+mod timex;
+mod udp_queues;
 mod uname;
 mod vmstat;
+mod watchdog;
+mod xfs;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use clap::{ArgMatches, Command};
-use daemon::Collector;
-use exposition::Desc;
+use daemon::{CollectError, Collector, Scrape};
+use exposition::{Desc, Family, Kind, Labels};
 
 use crate::{
     flags::{FlagError, Flags, switched},
@@ -49,21 +78,135 @@ pub(crate) struct Setup<'a> {
     pub(crate) host: Arc<Host>,
 }
 
+impl Setup<'_> {
+    /// A collector without flags or memory of its own.
+    fn plain(
+        &self,
+        name: &'static str,
+        collect: fn(&Host, &mut Vec<Family>) -> Result<(), CollectError>,
+    ) -> Result<Box<dyn Collector>, FlagError> {
+        Ok(Box::new(Plain {
+            name,
+            host: Arc::clone(&self.host),
+            collect,
+        }))
+    }
+}
+
+struct Plain {
+    name: &'static str,
+    host: Arc<Host>,
+    collect: fn(&Host, &mut Vec<Family>) -> Result<(), CollectError>,
+}
+
+impl Collector for Plain {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn collect(&self, _: &Scrape, out: &mut Vec<Family>) -> Result<(), CollectError> {
+        (self.collect)(&self.host, out)
+    }
+}
+
+const fn gauge(name: &'static str, help: &'static str) -> Desc {
+    Desc::new(name, Kind::Gauge, help)
+}
+
+const fn counter(name: &'static str, help: &'static str) -> Desc {
+    Desc::new(name, Kind::Counter, help)
+}
+
+/// Families whose names only the host knows, by name.
+#[derive(Default)]
+struct Named(BTreeMap<String, Family>);
+
+impl Named {
+    /// Adds a value. A name that is none for Prometheus, with every other character as `_`, is impossible but for an
+    /// empty one: that value is left out.
+    fn push(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        help: impl FnOnce() -> String,
+        labels: Labels,
+        value: f64,
+    ) {
+        if let Some(family) = self.0.get_mut(name) {
+            family.push_labels(labels, value);
+            return;
+        }
+        if let Ok(mut family) = Family::new(sanitized(name), kind, help()) {
+            family.push_labels(labels, value);
+            self.0.insert(name.to_owned(), family);
+        }
+    }
+
+    fn families(self) -> impl Iterator<Item = Family> {
+        self.0.into_values()
+    }
+}
+
+/// A name with everything that Prometheus has no place for as `_`.
+fn sanitized(name: &str) -> String {
+    let good = |it: char| it.is_ascii_alphanumeric() || it == '_';
+    name.chars()
+        .map(|it| if good(it) { it } else { '_' })
+        .collect()
+}
+
+/// Labels whose names are known to be good.
+fn labels<'a>(pairs: impl IntoIterator<Item = (&'static str, &'a str)>) -> Labels {
+    let pairs = pairs
+        .into_iter()
+        .map(|(name, value)| (name, value.to_owned()));
+    Labels::new(pairs).expect("every name is a label's")
+}
+
 /// Every collector, sorted by name.
 pub(crate) const ALL: &[Entry] = &[
+    arp::ENTRY,
+    bcache::ENTRY,
+    bonding::ENTRY,
+    conntrack::ENTRY,
     cpu::ENTRY,
+    cpufreq::ENTRY,
     diskstats::ENTRY,
+    dmi::ENTRY,
+    dmmultipath::ENTRY,
+    edac::ENTRY,
+    entropy::ENTRY,
+    fibrechannel::ENTRY,
+    filefd::ENTRY,
     filesystem::ENTRY,
+    infiniband::ENTRY,
+    kernel_hung::ENTRY,
     loadavg::ENTRY,
     meminfo::ENTRY,
+    netclass::ENTRY,
     netdev::ENTRY,
+    netstat::ENTRY,
+    nvme::ENTRY,
     os::ENTRY,
+    powersupplyclass::ENTRY,
+    pressure::ENTRY,
+    rapl::ENTRY,
+    schedstat::ENTRY,
+    selinux::ENTRY,
+    sockstat::ENTRY,
+    softnet::ENTRY,
     stat::ENTRY,
     systemd::ENTRY,
+    tapestats::ENTRY,
     textfile::ENTRY,
+    thermal_zone::ENTRY,
     time::ENTRY,
+    timex::ENTRY,
+    udp_queues::ENTRY,
     uname::ENTRY,
     vmstat::ENTRY,
+    watchdog::ENTRY,
+    xfs::ENTRY,
 ];
 
 /// The collectors that the flags switch on, and the names of the others.

@@ -126,6 +126,11 @@ pub(crate) fn value(
     command.arg(Arg::new(name).long(name).help(help).hide(hidden))
 }
 
+/// Takes `--name`, `--no-name` and `--name=true` for which there is nothing to do: node_exporter has two ways to read the same there.
+pub(crate) fn ignored_switch(command: Command, name: &str) -> Command {
+    switch(command, name, "Taken and ignored").mut_arg(name, |it| it.hide(true))
+}
+
 /// What a switch says; None when it was not touched.
 pub(crate) fn switched(matches: &ArgMatches, name: &str) -> Option<bool> {
     if matches.get_flag(name) {

@@ -30,6 +30,36 @@ pub(crate) enum HostError {
     Parse { path: PathBuf, what: String },
 }
 
+impl HostError {
+    /// Whether the file is not there, not for us, or not supported by the device that it belongs to.
+    pub(crate) fn is_absent(&self) -> bool {
+        let Self::Read { source, .. } = self else {
+            return false;
+        };
+        matches!(
+            source.kind(),
+            io::ErrorKind::NotFound
+                | io::ErrorKind::PermissionDenied
+                | io::ErrorKind::InvalidInput
+                | io::ErrorKind::Unsupported
+                | io::ErrorKind::NotADirectory
+        ) || matches!(
+            rustix::io::Errno::from_io_error(source),
+            Some(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NODEV)
+        )
+    }
+
+    /// Whether it is not for us.
+    pub(crate) fn is_denied(&self) -> bool {
+        matches!(self, Self::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
+    }
+
+    /// Whether the file or the folder is not there.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self, Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
 /// A file that is not there means that the kernel has no such thing.
 impl From<HostError> for CollectError {
     fn from(error: HostError) -> Self {
@@ -93,6 +123,45 @@ impl Host {
         read(path).ok()?.trim().parse().ok()
     }
 
+    /// Reads a file of one value, without the white space around it.
+    pub(crate) fn text(&self, path: &Path) -> Result<String, HostError> {
+        Ok(self.read(path)?.trim().to_owned())
+    }
+
+    /// Reads a file that not every device, driver or kernel has; None when this one does not.
+    pub(crate) fn maybe(&self, path: &Path) -> Result<Option<String>, HostError> {
+        match self.text(path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.is_absent() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads a file of one whole number.
+    pub(crate) fn count(&self, path: &Path) -> Result<f64, HostError> {
+        let text = self.text(path)?;
+        unsigned(&text).ok_or_else(|| parse_error(path, text))
+    }
+
+    /// Like [`Host::count`], for a file that is not always there.
+    pub(crate) fn maybe_count(&self, path: &Path) -> Result<Option<f64>, HostError> {
+        let Some(text) = self.maybe(path)? else {
+            return Ok(None);
+        };
+        let count = unsigned(&text).ok_or_else(|| parse_error(path, text))?;
+        Ok(Some(count))
+    }
+
+    /// The names in a folder, sorted.
+    pub(crate) fn names(&self, folder: &Path) -> Result<Vec<String>, HostError> {
+        list(folder, |_| true)
+    }
+
+    /// The names of what is no plain file in a folder, sorted: a class's devices.
+    pub(crate) fn devices(&self, folder: &Path) -> Result<Vec<String>, HostError> {
+        list(folder, |kind| !kind.is_file())
+    }
+
     /// The names in a folder that start with `prefix` and go on with a number, in the order of the numbers.
     pub(crate) fn numbered(&self, folder: &Path, prefix: &str) -> Vec<(u64, PathBuf)> {
         let Ok(entries) = fs::read_dir(folder) else {
@@ -111,6 +180,22 @@ impl Host {
     }
 }
 
+fn list(folder: &Path, wanted: impl Fn(fs::FileType) -> bool) -> Result<Vec<String>, HostError> {
+    let error = |source| HostError::Read {
+        path: folder.to_owned(),
+        source,
+    };
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(error)? {
+        let entry = entry.map_err(error)?;
+        if wanted(entry.file_type().map_err(error)?) {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
 fn read(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::with_capacity(4096);
     fs::File::open(path)?
@@ -123,6 +208,59 @@ fn read(path: &Path) -> io::Result<String> {
         Ok(text) => text,
         Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
     })
+}
+
+/// `0-2,5` to 0, 1, 2, 5 (kernel, `cpulist`); a list of more than 65,536 is none.
+pub(crate) fn cpu_list(list: &str) -> Vec<u64> {
+    let mut cpus = Vec::new();
+    for range in list.split(',') {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        if let (Ok(first), Ok(last)) = (first.parse::<u64>(), last.parse::<u64>())
+            && last.saturating_sub(first) < 65_536
+        {
+            cpus.extend(first..=last);
+        }
+    }
+    cpus
+}
+
+/// A whole number as the kernel writes it.
+pub(crate) fn unsigned(text: &str) -> Option<f64> {
+    text.parse().ok().map(float)
+}
+
+/// A whole number in base 10, or 16 with `0x`, as C's `strtol` reads it with base 0.
+pub(crate) fn integer(text: &str) -> Option<i64> {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => (-1, digits),
+        None => (1, text),
+    };
+    let number = if let Some(hex) = digits.strip_prefix("0x") {
+        i64::from_str_radix(hex, 16)
+    } else if digits.len() > 1 && digits.starts_with('0') {
+        i64::from_str_radix(digits, 8)
+    } else {
+        digits.parse()
+    };
+    Some(sign * number.ok()?)
+}
+
+/// A counter as Prometheus has it: exact up to 2^53.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "every value of Prometheus is a float"
+)]
+pub(crate) const fn float(count: u64) -> f64 {
+    count as f64
+}
+
+/// Like [`float`], for what may be negative.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "every value of Prometheus is a float"
+)]
+pub(crate) const fn signed(count: i64) -> f64 {
+    count as f64
 }
 
 /// The error for a file that is not of its format.
@@ -142,7 +280,7 @@ pub(crate) fn parse_error(path: &Path, what: impl Into<String>) -> HostError {
 mod tests {
     use std::path::PathBuf;
 
-    use super::Host;
+    use super::{Host, cpu_list, integer};
     use crate::flags::Paths;
 
     #[test]
@@ -167,5 +305,35 @@ mod tests {
         }
         assert_eq!(host("/host").rooted("/var"), PathBuf::from("/host/var"));
         assert_eq!(host("/").rooted("/"), PathBuf::from("/"));
+    }
+
+    #[test]
+    fn lists() {
+        for (list, expect) in [
+            ("0-2,5", vec![0, 1, 2, 5]),
+            ("", vec![]),
+            ("3", vec![3]),
+            ("x,1", vec![1]),
+            ("0-18446744073709551615", vec![]),
+            ("5-1", vec![]),
+        ] {
+            assert_eq!(cpu_list(list), expect, "{list}");
+        }
+    }
+
+    #[test]
+    fn integers() {
+        for (text, expect) in [
+            ("12", Some(12)),
+            ("-1", Some(-1)),
+            ("0x1003", Some(0x1003)),
+            ("010", Some(8)),
+            ("0", Some(0)),
+            ("", None),
+            ("x", None),
+            ("99999999999999999999", None),
+        ] {
+            assert_eq!(integer(text), expect, "{text}");
+        }
     }
 }

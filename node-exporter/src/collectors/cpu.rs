@@ -13,7 +13,7 @@ use super::Entry;
 use crate::{
     filter::compile,
     flags::{given, switch, switched, value},
-    host::{Host, HostError, parse_error},
+    host::{Host, HostError, cpu_list, float, parse_error},
 };
 
 pub(super) const ENTRY: Entry = Entry {
@@ -240,7 +240,7 @@ impl Cpu {
         }
         let mut isolated = Family::of(&ISOLATED);
         if let Ok(list) = self.host.read(&folder.join("isolated")) {
-            for cpu in parse_list(list.trim()) {
+            for cpu in cpu_list(list.trim()) {
                 isolated.push(&[&cpu.to_string()], 1.0);
             }
         }
@@ -309,14 +309,6 @@ fn chosen(desc: &Desc, wanted: Option<&Regex>, words: &str) -> Family {
     family
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "counts fit 53 bits for centuries"
-)]
-const fn float(count: u64) -> f64 {
-    count as f64
-}
-
 /// `cpu0 1 2 3 …` lines to seconds by CPU; the line that is wrong.
 fn parse_times(text: &str) -> Result<BTreeMap<u64, Times>, &str> {
     let mut cpus = BTreeMap::new();
@@ -359,23 +351,9 @@ fn rising(seen: Option<&Times>, fresh: Times) -> Times {
     }
 }
 
-/// `0-2,5` to 0, 1, 2, 5 (kernel, `cpulist`); a list of more than 65,536 is none.
-fn parse_list(list: &str) -> Vec<u64> {
-    let mut cpus = Vec::new();
-    for range in list.split(',') {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        if let (Ok(first), Ok(last)) = (first.parse::<u64>(), last.parse::<u64>())
-            && last.saturating_sub(first) < 65_536
-        {
-            cpus.extend(first..=last);
-        }
-    }
-    cpus
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{parse_list, parse_times, rising};
+    use super::{parse_times, rising};
 
     #[test]
     fn times() {
@@ -412,19 +390,5 @@ mod tests {
         fresh[3] = 7.0;
         assert_eq!(rising(Some(&seen), fresh), fresh, "a hotplug starts anew");
         assert_eq!(rising(None, fresh), fresh);
-    }
-
-    #[test]
-    fn lists() {
-        for (list, expect) in [
-            ("0-2,5", vec![0, 1, 2, 5]),
-            ("", vec![]),
-            ("3", vec![3]),
-            ("x,1", vec![1]),
-            ("0-18446744073709551615", vec![]),
-            ("5-1", vec![]),
-        ] {
-            assert_eq!(parse_list(list), expect, "{list}");
-        }
     }
 }
