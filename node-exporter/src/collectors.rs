@@ -2,6 +2,7 @@
 
 mod arp;
 mod bcache;
+mod bcachefs;
 mod bonding;
 mod conntrack;
 mod cpu;
@@ -14,13 +15,18 @@ mod entropy;
 mod fibrechannel;
 mod filefd;
 mod filesystem;
+mod hwmon;
 mod infiniband;
+mod ipvs;
 mod kernel_hung;
 mod loadavg;
+mod mdadm;
 mod meminfo;
 mod netclass;
 mod netdev;
 mod netstat;
+mod nfs;
+mod nfsd;
 mod nvme;
 mod os;
 mod powersupplyclass;
@@ -42,6 +48,7 @@ mod uname;
 mod vmstat;
 mod watchdog;
 mod xfs;
+mod zfs;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -65,10 +72,6 @@ pub(crate) struct Entry {
     /// Makes it from its flags.
     pub(crate) make: fn(&Setup<'_>) -> Result<Box<dyn Collector>, FlagError>,
     /// What it exports, but for names that only the host knows.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the catalogue is written by a test")
-    )]
     pub(crate) descs: &'static [Desc],
 }
 
@@ -167,6 +170,7 @@ fn labels<'a>(pairs: impl IntoIterator<Item = (&'static str, &'a str)>) -> Label
 pub(crate) const ALL: &[Entry] = &[
     arp::ENTRY,
     bcache::ENTRY,
+    bcachefs::ENTRY,
     bonding::ENTRY,
     conntrack::ENTRY,
     cpu::ENTRY,
@@ -179,13 +183,18 @@ pub(crate) const ALL: &[Entry] = &[
     fibrechannel::ENTRY,
     filefd::ENTRY,
     filesystem::ENTRY,
+    hwmon::ENTRY,
     infiniband::ENTRY,
+    ipvs::ENTRY,
     kernel_hung::ENTRY,
     loadavg::ENTRY,
+    mdadm::ENTRY,
     meminfo::ENTRY,
     netclass::ENTRY,
     netdev::ENTRY,
     netstat::ENTRY,
+    nfs::ENTRY,
+    nfsd::ENTRY,
     nvme::ENTRY,
     os::ENTRY,
     powersupplyclass::ENTRY,
@@ -207,6 +216,7 @@ pub(crate) const ALL: &[Entry] = &[
     vmstat::ENTRY,
     watchdog::ENTRY,
     xfs::ENTRY,
+    zfs::ENTRY,
 ];
 
 /// The collectors that the flags switch on, and the names of the others.

@@ -51,6 +51,13 @@ pub(crate) enum FlagError {
     /// Two that exclude each other.
     #[error("--{0} and --{1} are mutually exclusive")]
     Exclusive(String, String),
+    /// Not one of those that there are.
+    #[error("--{flag} has {value:?}; there are: {choices}")]
+    Choice {
+        flag: String,
+        value: String,
+        choices: String,
+    },
     /// Not a duration.
     #[error("--{flag}={value:?} is no duration such as 5s, 500ms or 1m")]
     Duration { flag: String, value: String },
