@@ -4,41 +4,61 @@ mod arp;
 mod bcache;
 mod bcachefs;
 mod bonding;
+mod btrfs;
+mod buddyinfo;
+mod cgroups;
 mod conntrack;
 mod cpu;
+mod cpu_vulnerabilities;
 mod cpufreq;
 mod diskstats;
 mod dmi;
 mod dmmultipath;
+mod drbd;
 mod edac;
+mod ena;
 mod entropy;
+mod ethtool;
 mod fibrechannel;
 mod filefd;
 mod filesystem;
 mod hwmon;
 mod infiniband;
+mod interrupts;
 mod ipvs;
 mod kernel_hung;
+mod ksmd;
+mod lnstat;
 mod loadavg;
+mod logind;
 mod mdadm;
 mod meminfo;
+mod meminfo_numa;
+mod mountstats;
 mod netclass;
 mod netdev;
 mod netstat;
+mod network_route;
 mod nfs;
 mod nfsd;
 mod nvme;
 mod os;
 mod powersupplyclass;
 mod pressure;
+mod processes;
+mod qdisc;
 mod rapl;
 mod schedstat;
 mod selinux;
+mod slabinfo;
 mod sockstat;
+mod softirqs;
 mod softnet;
 mod stat;
+mod sysctl;
 mod systemd;
 mod tapestats;
+mod tcpstat;
 mod textfile;
 mod thermal_zone;
 mod time;
@@ -47,8 +67,10 @@ mod udp_queues;
 mod uname;
 mod vmstat;
 mod watchdog;
+mod xfrm;
 mod xfs;
 mod zfs;
+mod zoneinfo;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -172,41 +194,61 @@ pub(crate) const ALL: &[Entry] = &[
     bcache::ENTRY,
     bcachefs::ENTRY,
     bonding::ENTRY,
+    btrfs::ENTRY,
+    buddyinfo::ENTRY,
+    cgroups::ENTRY,
     conntrack::ENTRY,
     cpu::ENTRY,
+    cpu_vulnerabilities::ENTRY,
     cpufreq::ENTRY,
     diskstats::ENTRY,
     dmi::ENTRY,
     dmmultipath::ENTRY,
+    drbd::ENTRY,
     edac::ENTRY,
+    ena::ENTRY,
     entropy::ENTRY,
+    ethtool::ENTRY,
     fibrechannel::ENTRY,
     filefd::ENTRY,
     filesystem::ENTRY,
     hwmon::ENTRY,
     infiniband::ENTRY,
+    interrupts::ENTRY,
     ipvs::ENTRY,
     kernel_hung::ENTRY,
+    ksmd::ENTRY,
+    lnstat::ENTRY,
     loadavg::ENTRY,
+    logind::ENTRY,
     mdadm::ENTRY,
     meminfo::ENTRY,
+    meminfo_numa::ENTRY,
+    mountstats::ENTRY,
     netclass::ENTRY,
     netdev::ENTRY,
     netstat::ENTRY,
+    network_route::ENTRY,
     nfs::ENTRY,
     nfsd::ENTRY,
     nvme::ENTRY,
     os::ENTRY,
     powersupplyclass::ENTRY,
     pressure::ENTRY,
+    processes::ENTRY,
+    qdisc::ENTRY,
     rapl::ENTRY,
     schedstat::ENTRY,
     selinux::ENTRY,
+    slabinfo::ENTRY,
     sockstat::ENTRY,
+    softirqs::ENTRY,
     softnet::ENTRY,
     stat::ENTRY,
+    sysctl::ENTRY,
     systemd::ENTRY,
     tapestats::ENTRY,
+    tcpstat::ENTRY,
     textfile::ENTRY,
     thermal_zone::ENTRY,
     time::ENTRY,
@@ -215,8 +257,10 @@ pub(crate) const ALL: &[Entry] = &[
     uname::ENTRY,
     vmstat::ENTRY,
     watchdog::ENTRY,
+    xfrm::ENTRY,
     xfs::ENTRY,
     zfs::ENTRY,
+    zoneinfo::ENTRY,
 ];
 
 /// The collectors that the flags switch on, and the names of the others.

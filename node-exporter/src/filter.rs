@@ -48,6 +48,11 @@ impl FilterFlags {
 }
 
 impl Filter {
+    /// A filter of expressions that may both be there.
+    pub(crate) const fn of(include: Option<Regex>, exclude: Option<Regex>) -> Self {
+        Self { exclude, include }
+    }
+
     /// Whether a name is left out.
     pub(crate) fn ignores(&self, name: &str) -> bool {
         self.exclude.as_ref().is_some_and(|it| it.is_match(name))

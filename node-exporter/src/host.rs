@@ -54,6 +54,11 @@ impl HostError {
         matches!(self, Self::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
     }
 
+    /// Whether the kernel answered with this number.
+    pub(crate) fn is(&self, errno: rustix::io::Errno) -> bool {
+        matches!(self, Self::Read { source, .. } if source.raw_os_error() == Some(errno.raw_os_error()))
+    }
+
     /// Whether the file or the folder is not there.
     pub(crate) fn is_missing(&self) -> bool {
         matches!(self, Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound)
@@ -121,6 +126,11 @@ impl Host {
     /// Reads a file of one number, such as most in sysfs are.
     pub(crate) fn number(&self, path: &Path) -> Option<u64> {
         read(path).ok()?.trim().parse().ok()
+    }
+
+    /// Like [`Host::read`], for what is seldom the same file twice: a process', or a mount's.
+    pub(crate) fn read_once(&self, path: &Path) -> Result<String, HostError> {
+        self.read(path)
     }
 
     /// Reads a file of one value, without the white space around it.
@@ -224,6 +234,11 @@ pub(crate) fn cpu_list(list: &str) -> Vec<u64> {
     cpus
 }
 
+/// A mount point without the escapes that mountinfo has for white space (proc_pid_mountinfo(5)).
+pub(crate) fn unescaped(point: &str) -> String {
+    point.replace("\\040", " ").replace("\\011", "\t")
+}
+
 /// A whole number as the kernel writes it.
 pub(crate) fn unsigned(text: &str) -> Option<f64> {
     text.parse().ok().map(float)
@@ -277,22 +292,24 @@ pub(crate) fn parse_error(path: &Path, what: impl Into<String>) -> HostError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::path::PathBuf;
 
     use super::{Host, cpu_list, integer};
     use crate::flags::Paths;
 
+    /// The machine that the tests run on, with its root elsewhere.
+    pub(crate) fn host(root: &str) -> Host {
+        Host::new(Paths {
+            procfs: PathBuf::from("/proc"),
+            sysfs: PathBuf::from("/sys"),
+            rootfs: PathBuf::from(root),
+            udev: PathBuf::from("/run/udev/data"),
+        })
+    }
+
     #[test]
     fn roots() {
-        let host = |root: &str| {
-            Host::new(Paths {
-                procfs: PathBuf::from("/proc"),
-                sysfs: PathBuf::from("/sys"),
-                rootfs: PathBuf::from(root),
-                udev: PathBuf::from("/run/udev/data"),
-            })
-        };
         for (root, path, expect) in [
             ("/", "/var", "/var"),
             ("/host", "/host/var", "/var"),

@@ -1,9 +1,12 @@
 //! node-exporter: what a Linux host tells about itself, for Prometheus; takes the place of Prometheus' node_exporter.
 
 mod collectors;
+mod dbus;
+mod ethtool;
 mod filter;
 mod flags;
 mod host;
+mod netlink;
 
 use std::{error::Error, process::ExitCode};
 

@@ -17,7 +17,7 @@ use super::Entry;
 use crate::{
     filter::{Filter, FilterFlags},
     flags::{duration, value},
-    host::{Host, parse_error},
+    host::{Host, parse_error, unescaped},
 };
 
 pub(super) const ENTRY: Entry = Entry {
@@ -342,7 +342,7 @@ fn parse(line: &str) -> Option<Mount> {
     let has = |options: &str, wanted: &str| options.split(',').any(|it| it == wanted);
     Some(Mount {
         device: device.to_owned(),
-        point: point.replace("\\040", " ").replace("\\011", "\t"),
+        point: unescaped(point),
         kind: kind.to_owned(),
         major: major.to_owned(),
         minor: minor.to_owned(),

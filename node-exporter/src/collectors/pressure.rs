@@ -1,12 +1,11 @@
 //! `node_pressure_*`, from `/proc/pressure` (kernel, `accounting/psi.rst`).
 
-use std::io::ErrorKind;
-
 use daemon::CollectError;
 use exposition::{Desc, Family};
+use rustix::io::Errno;
 
 use super::{Entry, counter, no_flags};
-use crate::host::{Host, HostError, float, parse_error};
+use crate::host::{Host, float, parse_error};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "pressure",
@@ -57,11 +56,7 @@ fn collect(host: &Host, out: &mut Vec<Family>) -> Result<(), CollectError> {
             Ok(text) => text,
             Err(error) if error.is_missing() => continue,
             // Compiled in, and switched off unless the kernel is started with psi=1.
-            Err(HostError::Read { source, .. })
-                if source.kind() == ErrorKind::Unsupported
-                    || source.raw_os_error()
-                        == Some(rustix::io::Errno::OPNOTSUPP.raw_os_error()) =>
-            {
+            Err(error) if error.is(Errno::OPNOTSUPP) => {
                 return Err(CollectError::NoData);
             }
             Err(error) => return Err(error.into()),

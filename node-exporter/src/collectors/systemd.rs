@@ -1,18 +1,20 @@
 //! `node_systemd_*`: units and their states, asked of systemd over D-Bus (org.freedesktop.systemd1(5)), all of it within the deadline
 //! of the scrape.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use daemon::{CollectError, Collector, Scrape};
-use exposition::{Desc, Family, Kind};
+use exposition::{Desc, Family};
 use regex::Regex;
-use tokio::{runtime::Handle, sync::Semaphore, task::JoinSet, time::timeout};
-use zbus::{Connection, OwnedObjectPath, OwnedVariant};
+use tokio::{runtime::Handle, sync::Semaphore, task::JoinSet};
+use zbus::{OwnedObjectPath, OwnedVariant};
 
-use super::Entry;
+use super::{Entry, counter, gauge};
 use crate::{
+    dbus::{Bus, BusError},
     filter::compile,
     flags::{FlagError, given, switch, switched, value},
+    host::float,
 };
 
 pub(super) const ENTRY: Entry = Entry {
@@ -67,6 +69,10 @@ pub(super) const ENTRY: Entry = Entry {
             compile(flag, Some(&format!("^(?:{text})$")))
         };
         Ok(Box::new(Systemd {
+            bus: Bus::new(
+                SERVICE,
+                on(PRIVATE).then_some("unix:path=/run/systemd/private"),
+            ),
             options: Options {
                 include: pattern(INCLUDE, OLD_INCLUDE, ".+")?,
                 exclude: pattern(
@@ -74,7 +80,6 @@ pub(super) const ENTRY: Entry = Entry {
                     OLD_EXCLUDE,
                     ".+\\.(automount|device|mount|scope|slice)",
                 )?,
-                private: on(PRIVATE),
                 tasks: on(TASKS),
                 restarts: on(RESTARTS),
                 starts: on(STARTS),
@@ -106,14 +111,6 @@ const PRIVATE: &str = "collector.systemd.private";
 const TASKS: &str = "collector.systemd.enable-task-metrics";
 const RESTARTS: &str = "collector.systemd.enable-restarts-metrics";
 const STARTS: &str = "collector.systemd.enable-start-time-metrics";
-
-const fn gauge(name: &'static str, help: &'static str) -> Desc {
-    Desc::new(name, Kind::Gauge, help)
-}
-
-const fn counter(name: &'static str, help: &'static str) -> Desc {
-    Desc::new(name, Kind::Counter, help)
-}
 
 const NAME: &[&str] = &["name"];
 const STATE: Desc =
@@ -174,6 +171,8 @@ const VIRTUALIZATION: Desc = gauge(
 .labels(&["virtualization_type"]);
 
 const STATES: [&str; 5] = ["active", "activating", "deactivating", "inactive", "failed"];
+const SERVICE: &str = "org.freedesktop.systemd1";
+const PATH: &str = "/org/freedesktop/systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 /// Before the deadline of the scrape, so that what is there by then is shown.
 const MARGIN: Duration = Duration::from_millis(300);
@@ -183,6 +182,7 @@ const PARALLEL: usize = 16;
 const MAX_UNITS: usize = 20_000;
 
 struct Systemd {
+    bus: Bus,
     options: Options,
 }
 
@@ -190,7 +190,6 @@ struct Systemd {
 struct Options {
     include: Option<Regex>,
     exclude: Option<Regex>,
-    private: bool,
     tasks: bool,
     restarts: bool,
     starts: bool,
@@ -217,24 +216,15 @@ struct Unit {
     path: OwnedObjectPath,
 }
 
-#[derive(Debug, thiserror::Error)]
-enum SystemdError {
-    #[error("cannot reach systemd over D-Bus")]
-    Connect(#[source] zbus::Error),
-    #[error("systemd does not answer {what}")]
-    Ask { what: String, source: zbus::Error },
-    #[error("systemd did not answer within {:.1} s", .0.as_secs_f64())]
-    Late(Duration),
-}
-
 impl Collector for Systemd {
     fn name(&self) -> &'static str {
         ENTRY.name
     }
 
     fn collect(&self, scrape: &Scrape, out: &mut Vec<Family>) -> Result<(), CollectError> {
-        let bus = Bus::open(self.options.private);
-        let asked = self.options.ask_within(scrape.remaining(MARGIN), bus, out);
+        let asked = self
+            .bus
+            .within(scrape.remaining(MARGIN), self.options.ask(&self.bus, out));
         Handle::current()
             .block_on(asked)
             .map_err(CollectError::failed)
@@ -242,24 +232,20 @@ impl Collector for Systemd {
 }
 
 impl Options {
-    /// Whatever hangs, the answer is there in time; what came by then is in `out`.
-    async fn ask_within(
-        &self,
-        patience: Duration,
-        bus: impl Future<Output = Result<Bus, SystemdError>>,
-        out: &mut Vec<Family>,
-    ) -> Result<(), SystemdError> {
-        let asked = timeout(patience, async { self.ask(&bus.await?, out).await }).await;
-        asked.unwrap_or(Err(SystemdError::Late(patience)))
-    }
-
-    async fn ask(&self, bus: &Bus, out: &mut Vec<Family>) -> Result<(), SystemdError> {
-        let version: String = bus.manager("Version").await.unwrap_or_default();
+    /// What came before a question that is not answered is in `out`.
+    async fn ask(&self, bus: &Bus, out: &mut Vec<Family>) -> Result<(), BusError> {
+        let version = match bus.property::<String>(PATH, MANAGER, "Version").await {
+            // Who cannot be reached for this is not asked for more.
+            Err(error @ BusError::Connect { .. }) => return Err(error),
+            answer => answer.unwrap_or_default(),
+        };
         let number = version_number(&version);
         let mut family = Family::of(&VERSION);
         family.push(&[&version], number);
         out.push(family);
-        let virtualization = bus.manager::<String>("Virtualization").await;
+        let virtualization = bus
+            .property::<String>(PATH, MANAGER, "Virtualization")
+            .await;
         let mut family = Family::of(&VIRTUALIZATION);
         let virtualization = match &virtualization {
             Ok(text) if text.is_empty() => "none",
@@ -268,7 +254,8 @@ impl Options {
         };
         family.push(&[virtualization], 1.0);
         out.push(family);
-        let listed = bus.units().await?;
+        let mut listed: Vec<Listed> = bus.call(PATH, MANAGER, "ListUnits").await?;
+        listed.truncate(MAX_UNITS);
         let mut summary = Family::of(&UNITS);
         for state in STATES {
             let count = listed.iter().filter(|it| it.3 == state).count();
@@ -285,7 +272,7 @@ impl Options {
             })
             .collect();
         self.ask_units(bus, units, out).await;
-        let state: String = bus.manager("SystemState").await?;
+        let state: String = bus.property(PATH, MANAGER, "SystemState").await?;
         out.push(Family::single(
             &RUNNING,
             if state == "running" { 1.0 } else { 0.0 },
@@ -367,36 +354,41 @@ impl Facts {
         ] = &mut facts.values;
         match unit.name.rsplit('.').next() {
             Some("service") => {
-                facts.kind = bus.unit(unit, "Service", "Type").await.unwrap_or_default();
+                facts.kind = property(bus, unit, "Service", "Type")
+                    .await
+                    .unwrap_or_default();
                 if restarts {
-                    *restart = bus.count(unit, "Service", "NRestarts").await;
+                    *restart = count(bus, unit, "Service", "NRestarts").await;
                 }
                 if tasks {
                     // The highest number means that there is none.
                     let known = |it: &f64| *it < float(u64::MAX);
-                    *current = bus.big(unit, "Service", "TasksCurrent").await.filter(known);
-                    *max = bus.big(unit, "Service", "TasksMax").await.filter(known);
+                    *current = big(bus, unit, "Service", "TasksCurrent")
+                        .await
+                        .filter(known);
+                    *max = big(bus, unit, "Service", "TasksMax").await.filter(known);
                 }
             }
             Some("mount") => {
-                facts.kind = bus.unit(unit, "Mount", "Type").await.unwrap_or_default();
+                facts.kind = property(bus, unit, "Mount", "Type")
+                    .await
+                    .unwrap_or_default();
             }
             Some("timer") => {
-                *timer = bus
-                    .big(unit, "Timer", "LastTriggerUSec")
+                *timer = big(bus, unit, "Timer", "LastTriggerUSec")
                     .await
                     .map(|it| it / 1e6);
             }
             Some("socket") => {
-                *accepted = bus.count(unit, "Socket", "NAccepted").await;
-                *connections = bus.count(unit, "Socket", "NConnections").await;
-                *refused = bus.count(unit, "Socket", "NRefused").await;
+                *accepted = count(bus, unit, "Socket", "NAccepted").await;
+                *connections = count(bus, unit, "Socket", "NConnections").await;
+                *refused = count(bus, unit, "Socket", "NRefused").await;
             }
             _ => {}
         }
         if starts {
             *start = if unit.state == "active" {
-                let entered = bus.big(unit, "Unit", "ActiveEnterTimestamp").await;
+                let entered = big(bus, unit, "Unit", "ActiveEnterTimestamp").await;
                 entered.map(|it| it / 1e6)
             } else {
                 Some(0.0)
@@ -406,96 +398,24 @@ impl Facts {
     }
 }
 
-/// A connection to systemd.
-#[derive(Clone)]
-struct Bus(Connection);
-
-impl Bus {
-    async fn open(private: bool) -> Result<Self, SystemdError> {
-        let builder = if private {
-            zbus::connection::Builder::address("unix:path=/run/systemd/private").p2p()
-        } else {
-            zbus::connection::Builder::system()
-        };
-        builder
-            .build()
-            .await
-            .map(Self)
-            .map_err(SystemdError::Connect)
-    }
-
-    async fn units(&self) -> Result<Vec<Listed>, SystemdError> {
-        let ask = |source| SystemdError::Ask {
-            what: "ListUnits".to_owned(),
-            source,
-        };
-        let path = "/org/freedesktop/systemd1";
-        let destination = Some("org.freedesktop.systemd1");
-        let answer = self
-            .0
-            .call_method(destination, path, Some(MANAGER), "ListUnits", &());
-        let mut units: Vec<Listed> = answer
-            .await
-            .map_err(ask)?
-            .body()
-            .deserialize()
-            .map_err(ask)?;
-        units.truncate(MAX_UNITS);
-        Ok(units)
-    }
-
-    async fn manager<T: TryFrom<OwnedVariant>>(&self, property: &str) -> Result<T, SystemdError> {
-        let path = "/org/freedesktop/systemd1";
-        let asked = self.property(path, MANAGER, property);
-        asked.await.map_err(|source| SystemdError::Ask {
-            what: property.to_owned(),
-            source,
-        })
-    }
-
-    async fn unit<T: TryFrom<OwnedVariant>>(
-        &self,
-        unit: &Unit,
-        kind: &str,
-        property: &str,
-    ) -> Option<T> {
-        let interface = format!("org.freedesktop.systemd1.{kind}");
-        self.property(unit.path.as_str(), &interface, property)
-            .await
-            .ok()
-    }
-
-    async fn count(&self, unit: &Unit, kind: &str, property: &str) -> Option<f64> {
-        self.unit::<u32>(unit, kind, property).await.map(f64::from)
-    }
-
-    async fn big(&self, unit: &Unit, kind: &str, property: &str) -> Option<f64> {
-        self.unit::<u64>(unit, kind, property).await.map(float)
-    }
-
-    async fn property<T: TryFrom<OwnedVariant>>(
-        &self,
-        path: &str,
-        interface: &str,
-        property: &str,
-    ) -> Result<T, zbus::Error> {
-        let destination = Some("org.freedesktop.systemd1");
-        let properties = Some("org.freedesktop.DBus.Properties");
-        let question = (interface, property);
-        let answer = self
-            .0
-            .call_method(destination, path, properties, "Get", &question)
-            .await?;
-        let value: OwnedVariant = answer.body().deserialize()?;
-        T::try_from(value).map_err(|_error| {
-            zbus::Error::Failure(format!("{property} is of another type than expected"))
-        })
-    }
+/// A property of a unit; None when it has none.
+async fn property<T: TryFrom<OwnedVariant>>(
+    bus: &Bus,
+    unit: &Unit,
+    kind: &str,
+    property: &str,
+) -> Option<T> {
+    let interface = format!("org.freedesktop.systemd1.{kind}");
+    let asked = bus.property(unit.path.as_str(), &interface, property);
+    asked.await.ok()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "f64 is what Prometheus stores")]
-const fn float(count: u64) -> f64 {
-    count as f64
+async fn count(bus: &Bus, unit: &Unit, kind: &str, name: &str) -> Option<f64> {
+    property::<u32>(bus, unit, kind, name).await.map(f64::from)
+}
+
+async fn big(bus: &Bus, unit: &Unit, kind: &str, name: &str) -> Option<f64> {
+    property::<u64>(bus, unit, kind, name).await.map(float)
 }
 
 fn count_of(count: usize) -> f64 {
@@ -537,8 +457,11 @@ mod tests {
     use exposition::{Family, Format, gather, write};
     use zbus::{Connection, Guid, OwnedObjectPath, connection::Builder, interface};
 
-    use super::{Bus, Listed, Options, SystemdError, version_number};
-    use crate::filter::compile;
+    use super::{Listed, Options, SERVICE, version_number};
+    use crate::{
+        dbus::{Bus, BusError},
+        filter::compile,
+    };
 
     #[test]
     fn versions() {
@@ -670,14 +593,13 @@ mod tests {
             .build();
         let client = Builder::unix_stream(client).p2p().build();
         let (server, client) = tokio::join!(server, client);
-        (server.unwrap(), Bus(client.unwrap()))
+        (server.unwrap(), Bus::of(SERVICE, client.unwrap()))
     }
 
     fn options() -> Options {
         Options {
             include: None,
             exclude: compile("x", Some(".+\\.mount")).unwrap(),
-            private: false,
             tasks: true,
             restarts: true,
             starts: true,
@@ -700,8 +622,8 @@ mod tests {
         let (_server, bus) = systemd(false).await;
         let mut out = Vec::new();
         let patience = Duration::from_secs(60);
-        options()
-            .ask_within(patience, async { Ok(bus) }, &mut out)
+        let options = options();
+        bus.within(patience, options.ask(&bus, &mut out))
             .await
             .unwrap();
         let expect = r#"service_restart_total{name="ssh.service"} 3
@@ -724,16 +646,10 @@ virtualization_info{virtualization_type="none"} 1"#;
         let (_server, bus) = systemd(true).await;
         let mut out = Vec::new();
         let patience = Duration::from_millis(500);
-        let asked = options()
-            .ask_within(patience, async { Ok(bus) }, &mut out)
-            .await;
-        assert!(matches!(asked, Err(SystemdError::Late(_))), "{asked:?}");
+        let options = options();
+        let asked = bus.within(patience, options.ask(&bus, &mut out)).await;
+        assert!(matches!(asked, Err(BusError::Late { .. })), "{asked:?}");
         assert!(lines(out).starts_with("version{"));
-        let mut out = Vec::new();
-        let asked = options()
-            .ask_within(patience, std::future::pending(), &mut out)
-            .await;
-        assert!(matches!(asked, Err(SystemdError::Late(_))), "{asked:?}");
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -741,9 +657,10 @@ virtualization_info{virtualization_type="none"} 1"#;
         let (server, bus) = systemd(false).await;
         server.close().await.unwrap();
         let mut out = Vec::new();
-        let asked = options()
-            .ask_within(Duration::from_secs(60), async { Ok(bus) }, &mut out)
+        let options = options();
+        let asked = bus
+            .within(Duration::from_secs(60), options.ask(&bus, &mut out))
             .await;
-        assert!(matches!(asked, Err(SystemdError::Ask { .. })), "{asked:?}");
+        assert!(matches!(asked, Err(BusError::Ask { .. })), "{asked:?}");
     }
 }
