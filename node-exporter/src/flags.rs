@@ -79,6 +79,8 @@ impl CommandFactory for Flags {
                 .help("Switch every collector off that is not switched on by its own flag")
                 .action(ArgAction::SetTrue),
         );
+        // Of Go's runtime, which we do not have.
+        let command = value(command, "runtime.gomaxprocs", true, "Taken and ignored");
         ALL.iter().fold(command, |command, entry| {
             let state = if entry.default { "on" } else { "off" };
             let help = format!("Switch the {} collector on (default: {state})", entry.name);

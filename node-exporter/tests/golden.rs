@@ -24,6 +24,10 @@ fn scrape(fixture: &str, flags: &[&str]) -> String {
             path("collector.textfile.directory", "textfile"),
             // These ask the running kernel and the clock, not files.
             "--no-collector.uname".to_owned(),
+            "--no-collector.timex".to_owned(),
+            "--no-collector.selinux".to_owned(),
+            "--no-collector.arp.netlink".to_owned(),
+            "--no-collector.netdev.netlink".to_owned(),
         ])
         .args(flags)
         .start();

@@ -28,7 +28,9 @@ pub(super) const ENTRY: Entry = Entry {
             INVALID_SPEED,
             "Leave out the speed of devices where it is invalid",
         );
-        ignored_switch(command, "collector.netclass.netlink")
+        // sysfs has all that netlink has.
+        let command = ignored_switch(command, "collector.netclass.netlink");
+        ignored_switch(command, "collector.netclass_rtnl.with-stats")
     },
     make: |setup| {
         Ok(Box::new(Netclass {
