@@ -23,8 +23,16 @@ impl Connection {
     }
 
     /// One scrape; the size of its body.
-    pub(crate) fn scrape(&mut self) -> io::Result<usize> {
-        let request = format!("GET /metrics HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
+    pub(crate) fn scrape(&mut self, gzip: bool) -> io::Result<usize> {
+        let encoding = if gzip {
+            "Accept-Encoding: gzip\r\n"
+        } else {
+            ""
+        };
+        let request = format!(
+            "GET /metrics HTTP/1.1\r\nHost: {}\r\n{encoding}\r\n",
+            self.address
+        );
         self.stream.get_mut().write_all(request.as_bytes())?;
         let (mut length, mut chunked, mut first) = (0, false, true);
         loop {

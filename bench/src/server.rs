@@ -45,7 +45,7 @@ impl Server {
                     program.display()
                 )));
             }
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(Duration::from_micros(200));
         }
         Ok(server)
     }
@@ -70,21 +70,12 @@ impl Server {
         Ok(f64::from(ticks) / f64::from(ticks_per_second()))
     }
 
-    /// Resident bytes now, and at most.
-    pub(crate) fn memory(&self) -> io::Result<(u64, u64)> {
+    /// Resident bytes.
+    pub(crate) fn memory(&self) -> io::Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let field = |name: &str| {
-            let line = status
-                .lines()
-                .find_map(|it| it.strip_prefix(name))
-                .unwrap_or("");
-            line.split_ascii_whitespace()
-                .next()
-                .and_then(|it| it.parse::<u64>().ok())
-                .unwrap_or(0)
-                * 1024
-        };
-        Ok((field("VmRSS:"), field("VmHWM:")))
+        let line = status.lines().find_map(|it| it.strip_prefix("VmRSS:"));
+        let kibibytes = line.and_then(|it| it.split_ascii_whitespace().next()?.parse::<u64>().ok());
+        Ok(kibibytes.unwrap_or_default() * 1024)
     }
 }
 

@@ -104,6 +104,15 @@ pub(crate) struct Setup<'a> {
 }
 
 impl Setup<'_> {
+    /// Whether the flags switch a collector on.
+    fn is_on(&self, entry: &Entry) -> bool {
+        let flag = switched(self.matches, &format!("collector.{}", entry.name));
+        let defaults = !self.matches.get_flag("collector.disable-defaults");
+        // Not a word of it on hosts that have no such device.
+        let there = || entry.name != ena::ENTRY.name || ena::is_there(&self.host);
+        flag.unwrap_or_else(|| defaults && entry.default && there())
+    }
+
     /// A collector without flags or memory of its own.
     fn plain(
         &self,
@@ -271,11 +280,9 @@ pub(crate) fn make(
         matches: &flags.matches,
         host: Arc::new(Host::new(flags.paths.clone())),
     };
-    let defaults = !flags.matches.get_flag("collector.disable-defaults");
     let (mut enabled, mut disabled) = (Vec::new(), Vec::new());
     for entry in ALL {
-        let flag = switched(&flags.matches, &format!("collector.{}", entry.name));
-        if flag.unwrap_or(defaults && entry.default) {
+        if setup.is_on(entry) {
             enabled.push((entry.make)(&setup)?);
         } else {
             disabled.push(entry.name);

@@ -5,11 +5,65 @@ use regex::Regex;
 
 use crate::flags::{FlagError, given};
 
+/// An expression of a flag, or what stands for it when the flag is not given.
+#[derive(Debug)]
+pub(crate) enum Pattern {
+    Given(Regex),
+    Default(fn(&str) -> bool),
+}
+
+impl Pattern {
+    pub(crate) fn is_match(&self, name: &str) -> bool {
+        match self {
+            Self::Given(regex) => regex.is_match(name),
+            Self::Default(matches) => matches(name),
+        }
+    }
+}
+
+/// A flag's default: an expression, and the same written out. To compile one costs a start most of a millisecond, and to keep
+/// it more memory than what it is matched with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Default {
+    /// Empty for none.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "tests hold the two against each other")
+    )]
+    pub(crate) expression: &'static str,
+    pub(crate) matches: Option<fn(&str) -> bool>,
+}
+
+impl Default {
+    /// Nothing is said.
+    pub(crate) const NONE: Self = Self {
+        expression: "",
+        matches: None,
+    };
+    /// Matches the empty name alone.
+    pub(crate) const EMPTY: Self = Self {
+        expression: "^$",
+        matches: Some(str::is_empty),
+    };
+
+    /// The flag's expression, or this; None for an empty expression.
+    pub(crate) fn or_given(
+        self,
+        matches: &ArgMatches,
+        flag: &str,
+    ) -> Result<Option<Pattern>, FlagError> {
+        match given(matches, flag) {
+            Some(expression) => Ok(compile(flag, Some(expression))?.map(Pattern::Given)),
+            None => Ok(self.matches.map(Pattern::Default)),
+        }
+    }
+}
+
 /// Names that match `exclude`, or do not match `include`, are left out. As in Go, a match may be anywhere in the name.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Filter {
-    exclude: Option<Regex>,
-    include: Option<Regex>,
+    exclude: Option<Pattern>,
+    include: Option<Pattern>,
 }
 
 /// The flags of a filter.
@@ -21,8 +75,8 @@ pub(crate) struct FilterFlags {
     pub(crate) old_exclude: Option<&'static str>,
     /// Older spelling of `include`.
     pub(crate) old_include: Option<&'static str>,
-    /// What is excluded when nothing is said; empty for nothing.
-    pub(crate) default: &'static str,
+    /// What is excluded when nothing is said.
+    pub(crate) default: Default,
 }
 
 impl FilterFlags {
@@ -30,27 +84,30 @@ impl FilterFlags {
     pub(crate) fn read(self, matches: &ArgMatches) -> Result<Filter, FlagError> {
         let exclude = either(matches, self.exclude, self.old_exclude)?;
         let include = either(matches, self.include, self.old_include)?;
-        let (exclude, include) = match (exclude, include) {
-            (Some(_), Some(_)) => {
-                return Err(FlagError::Exclusive(
-                    self.exclude.to_owned(),
-                    self.include.to_owned(),
-                ));
-            }
-            (None, None) => (Some(self.default), None),
-            given => given,
-        };
-        Ok(Filter {
-            exclude: compile(self.exclude, exclude)?,
-            include: compile(self.include, include)?,
-        })
+        match (exclude, include) {
+            (Some(_), Some(_)) => Err(FlagError::Exclusive(
+                self.exclude.to_owned(),
+                self.include.to_owned(),
+            )),
+            (None, None) => Ok(Filter {
+                exclude: self.default.matches.map(Pattern::Default),
+                include: None,
+            }),
+            (exclude, include) => Ok(Filter::of(
+                compile(self.include, include)?,
+                compile(self.exclude, exclude)?,
+            )),
+        }
     }
 }
 
 impl Filter {
     /// A filter of expressions that may both be there.
-    pub(crate) const fn of(include: Option<Regex>, exclude: Option<Regex>) -> Self {
-        Self { exclude, include }
+    pub(crate) fn of(include: Option<Regex>, exclude: Option<Regex>) -> Self {
+        Self {
+            exclude: exclude.map(Pattern::Given),
+            include: include.map(Pattern::Given),
+        }
     }
 
     /// Whether a name is left out.
@@ -97,18 +154,43 @@ pub(crate) fn compile(flag: &str, expression: Option<&str>) -> Result<Option<Reg
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use clap::Command;
 
-    use super::{Filter, FilterFlags};
+    use regex::Regex;
+
+    use super::{Default, Filter, FilterFlags};
     use crate::flags::value;
+
+    /// A default and its expression agree on these names, and each matches some of them and not others.
+    pub(crate) fn agree(default: Default, names: &[&str]) {
+        let regex = Regex::new(default.expression).unwrap();
+        let matches = default.matches.unwrap();
+        for name in names {
+            assert_eq!(
+                matches(name),
+                regex.is_match(name),
+                "{name} {}",
+                default.expression
+            );
+        }
+        assert!(names.iter().any(|it| matches(it)) && names.iter().any(|it| !matches(it)));
+    }
+
+    #[test]
+    fn defaults() {
+        agree(Default::EMPTY, &["", "a"]);
+    }
 
     const FLAGS: FilterFlags = FilterFlags {
         exclude: "x-exclude",
         include: "x-include",
         old_exclude: Some("ignored-x"),
         old_include: None,
-        default: "^lo$",
+        default: Default {
+            expression: "^lo$",
+            matches: Some(|it| it == "lo"),
+        },
     };
 
     fn read(arguments: &[&str]) -> Result<Filter, String> {

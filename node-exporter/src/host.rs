@@ -1,9 +1,12 @@
 //! The host's files, below the roots that the flags name.
 
 use std::{
-    fs,
-    io::{self, Read},
+    collections::BTreeMap,
+    ffi::OsString,
+    fs, io,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use daemon::CollectError;
@@ -11,12 +14,30 @@ use daemon::CollectError;
 use crate::flags::Paths;
 
 /// No file of the kernel that a collector reads is larger; `/proc/stat` of 4,096 CPUs has 0.6 MB.
-const MAX_SIZE: u64 = 16 << 20;
+const MAX_SIZE: usize = 16 << 20;
+
+/// Descriptors kept open at most; a third of what a process may have open by default is left to connections.
+const MAX_KEPT: usize = 640;
+/// What most files of sysfs and procfs fit in.
+const USUAL_SIZE: usize = 4096;
+/// The kernel's file systems (`linux/magic.h`): their files are made when they are read, so that an open one is always
+/// fresh. Files of others may be replaced behind an open descriptor.
+const PROCFS: u64 = 0x9fa0;
+const SYSFS: u64 = 0x6265_6572;
 
 /// Where to read.
 #[derive(Debug)]
 pub(crate) struct Host {
     paths: Paths,
+    /// Opening and closing a file costs more than reading it.
+    kept: Mutex<BTreeMap<OsString, Arc<Kept>>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    file: fs::File,
+    /// Whether one read gives all there is: files of sysfs are at most a page (kernel, `filesystems/sysfs.rst`).
+    whole: bool,
 }
 
 /// A file that could not be used.
@@ -78,8 +99,11 @@ impl From<HostError> for CollectError {
 }
 
 impl Host {
-    pub(crate) const fn new(paths: Paths) -> Self {
-        Self { paths }
+    pub(crate) fn new(paths: Paths) -> Self {
+        Self {
+            paths,
+            kept: Mutex::default(),
+        }
     }
 
     /// A path below procfs.
@@ -117,20 +141,66 @@ impl Host {
 
     /// Reads a whole file; what is no UTF-8 in it is replaced.
     pub(crate) fn read(&self, path: &Path) -> Result<String, HostError> {
-        read(path).map_err(|source| HostError::Read {
+        self.read_kept(path).map_err(|source| HostError::Read {
             path: path.to_owned(),
             source,
         })
     }
 
+    fn read_kept(&self, path: &Path) -> io::Result<String> {
+        let kept = self.lock().get(path.as_os_str()).cloned();
+        if let Some(kept) = kept {
+            if let Ok(text) = kept.read() {
+                return Ok(text);
+            }
+            // The device went away; one of the same name may have come.
+            self.lock().remove(path.as_os_str());
+        }
+        let file = fs::File::open(path)?;
+        let kind =
+            rustix::fs::fstatfs(&file).map(|it| u64::try_from(it.f_type).unwrap_or_default());
+        let kept = Kept {
+            file,
+            whole: kind == Ok(SYSFS),
+        };
+        let text = kept.read()?;
+        if matches!(kind, Ok(PROCFS | SYSFS)) {
+            let mut all = self.lock();
+            if all.len() < MAX_KEPT {
+                all.insert(path.as_os_str().to_owned(), Arc::new(kept));
+            }
+        }
+        Ok(text)
+    }
+
+    /// Closes what is kept below a folder that may not be the same any more.
+    pub(crate) fn forget(&self, folder: &Path) {
+        self.lock()
+            .retain(|path, _| !Path::new(path).starts_with(folder));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<OsString, Arc<Kept>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Reads a file of one number, such as most in sysfs are.
     pub(crate) fn number(&self, path: &Path) -> Option<u64> {
-        read(path).ok()?.trim().parse().ok()
+        self.read_kept(path).ok()?.trim().parse().ok()
     }
 
     /// Like [`Host::read`], for what is seldom the same file twice: a process', or a mount's.
     pub(crate) fn read_once(&self, path: &Path) -> Result<String, HostError> {
-        self.read(path)
+        let read = || {
+            let kept = Kept {
+                file: fs::File::open(path)?,
+                whole: false,
+            };
+            kept.read()
+        };
+        read().map_err(|source| HostError::Read {
+            path: path.to_owned(),
+            source,
+        })
     }
 
     /// Reads a file of one value, without the white space around it.
@@ -206,18 +276,35 @@ fn list(folder: &Path, wanted: impl Fn(fs::FileType) -> bool) -> Result<Vec<Stri
     Ok(names)
 }
 
-fn read(path: &Path) -> io::Result<String> {
-    let mut bytes = Vec::with_capacity(4096);
-    fs::File::open(path)?
-        .take(MAX_SIZE + 1)
-        .read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).is_ok_and(|it| it > MAX_SIZE) {
-        return Err(io::Error::other("it has more than 16 MiB"));
+impl Kept {
+    /// The whole file from its start; what is no UTF-8 in it is replaced.
+    fn read(&self) -> io::Result<String> {
+        let mut bytes = vec![0; USUAL_SIZE];
+        let mut length = 0;
+        loop {
+            let room = bytes.get_mut(length..).unwrap_or_default();
+            let offset = u64::try_from(length).map_err(io::Error::other)?;
+            let read = match self.file.read_at(room, offset) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read?,
+            };
+            length += read;
+            if read == 0 || (self.whole && length < bytes.len()) {
+                break;
+            }
+            if length == bytes.len() {
+                if length > MAX_SIZE {
+                    return Err(io::Error::other("it has more than 16 MiB"));
+                }
+                bytes.resize(length * 4, 0);
+            }
+        }
+        bytes.truncate(length);
+        Ok(match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+        })
     }
-    Ok(match String::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-    })
 }
 
 /// `0-2,5` to 0, 1, 2, 5 (kernel, `cpulist`); a list of more than 65,536 is none.
@@ -336,6 +423,32 @@ pub(crate) mod tests {
         ] {
             assert_eq!(cpu_list(list), expect, "{list}");
         }
+    }
+
+    #[test]
+    fn files_are_read_whole_and_anew() {
+        let host = host("/");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        for length in [0, 1, 4095, 4096, 4097, 100_000] {
+            let text = "x".repeat(length);
+            // Replaced, not written over: nothing of it may be kept.
+            std::fs::remove_file(&path).ok();
+            std::fs::write(&path, &text).unwrap();
+            assert_eq!(host.read(&path).unwrap(), text);
+        }
+        assert!(host.lock().is_empty());
+        assert!(
+            host.read(&folder.path().join("none"))
+                .unwrap_err()
+                .is_missing()
+        );
+        let uptime = host.proc("uptime");
+        host.read(&uptime).unwrap();
+        assert!(host.read(&uptime).unwrap().ends_with('\n'));
+        assert_eq!(host.lock().len(), 1);
+        host.forget(&host.proc(""));
+        assert!(host.lock().is_empty());
     }
 
     #[test]

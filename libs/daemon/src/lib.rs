@@ -5,6 +5,7 @@ pub mod flags;
 pub mod http;
 mod listen;
 pub mod log;
+mod memory;
 mod own_metrics;
 mod program;
 mod registry;

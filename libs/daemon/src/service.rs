@@ -28,7 +28,7 @@ use crate::{
         self, Handler, Limits, Method, Reply, Request, StatusCode, landing, server::Server, text,
     },
     listen::{self, ListenError},
-    log,
+    log, memory,
     own_metrics::{OwnMetrics, families_of},
     web_config::{Current, WebConfigError},
 };
@@ -182,6 +182,10 @@ impl Service {
             tokio::spawn(server.accept(listener, stopped.clone()));
         }
         tracing::info!(tls = self.server.has_tls(), "TLS");
+        tokio::spawn(async {
+            tokio::time::sleep(memory::SETTLED).await;
+            memory::drop_code_of_the_start();
+        });
         notify(&[NotifyState::Ready]);
         let watchdog = sd_notify::watchdog_enabled().map(|it| it / 2);
         loop {
@@ -399,6 +403,7 @@ where
     Flags: CommandFactory + FromArgMatches + AsRef<CommonFlags>,
     Run: Future<Output = Result<(), Box<dyn Error + Send + Sync>>>,
 {
+    memory::one_heap();
     let flags = match flags::parse::<Flags>(program, arguments) {
         Ok(flags) => flags,
         Err(error) => {

@@ -10,8 +10,8 @@ use std::{
 
 use crate::{Part, PartError, command};
 
-/// For lists and for one package.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// For lists, for one package, and for one build.
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// Downloads a package and unpacks it. Two that want the same wait for each other.
 pub(crate) fn fetch(part: &Part, cache: &Path) -> Result<(), PartError> {
@@ -91,7 +91,7 @@ fn failure(part: &Part, reason: &str) -> PartError {
 }
 
 /// Runs a program to its end, within a time.
-fn run(part: &Part, mut command: Command) -> Result<(), PartError> {
+pub(crate) fn run(part: &Part, mut command: Command) -> Result<(), PartError> {
     let name = command.get_program().to_string_lossy().into_owned();
     let child = command
         .stdin(Stdio::null())
@@ -131,7 +131,7 @@ fn run(part: &Part, mut command: Command) -> Result<(), PartError> {
     Err(failure(part, &format!("{name}: {reason}")))
 }
 
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     // Nothing can be done about a closed standard error.
     drop(writeln!(io::stderr(), "{text}"));
 }

@@ -1,7 +1,8 @@
-//! Real programs that are not ours: found on the machine when they are new enough, else fetched from Debian's packages into a
-//! cache of the user's own. Nothing is installed, and root is not needed.
+//! Real programs that are not ours: found on the machine when they are new enough, else fetched from Debian's packages, or
+//! built from Go's modules, into a cache of the user's own. Nothing is installed, and root is not needed.
 
 mod debian;
+mod go;
 
 use std::{
     fs, io,
@@ -69,6 +70,8 @@ pub const ALL: &[Part] = &[
     },
 ];
 
+pub use go::{MODULES, Module};
+
 /// A part that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -111,10 +114,19 @@ pub enum PartError {
 /// # Errors
 /// When it is nowhere and cannot be fetched.
 pub fn find(program: &str) -> Result<Found, PartError> {
+    if let Some(module) = MODULES.iter().find(|it| it.program == program) {
+        let cache = cache();
+        fs::create_dir_all(&cache).map_err(|source| PartError::Cache {
+            path: cache.clone(),
+            source,
+        })?;
+        let path = go::build(module, &cache)?;
+        return Ok(Found { path, root: None });
+    }
     let part = ALL.iter().find(|it| it.program == program);
     let part = part.ok_or_else(|| PartError::Unknown(program.to_owned()))?;
     if let Some(path) = on_path(part.program)
-        && version(&path).is_some_and(|it| it >= part.at_least)
+        && version(&path, "--version").is_some_and(|it| it >= part.at_least)
     {
         return Ok(Found { path, root: None });
     }
@@ -160,8 +172,8 @@ pub fn on_path(program: &str) -> Option<PathBuf> {
         .find(|it| executable(it))
 }
 
-fn version(path: &Path) -> Option<(u32, u32)> {
-    let output = command(path).arg("--version").output().ok()?;
+fn version(path: &Path, argument: &str) -> Option<(u32, u32)> {
+    let output = command(path).arg(argument).output().ok()?;
     // Some say it on standard error.
     let text = [output.stdout, output.stderr].concat();
     parse_version(&String::from_utf8_lossy(&text))
@@ -186,11 +198,12 @@ fn command(path: impl AsRef<std::ffi::OsStr>) -> Command {
 
 #[cfg(test)]
 mod tests {
-    use super::{ALL, PartError, find, parse_version};
+    use super::{ALL, MODULES, PartError, find, parse_version};
 
     #[test]
     fn sorted_and_unique() {
         assert!(ALL.is_sorted_by(|a, b| a.program < b.program));
+        assert!(MODULES.is_sorted_by(|a, b| a.program < b.program));
         assert!(matches!(find("no-such-part"), Err(PartError::Unknown(_))));
     }
 

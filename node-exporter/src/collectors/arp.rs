@@ -7,7 +7,7 @@ use exposition::{Desc, Family};
 
 use super::{Entry, gauge};
 use crate::{
-    filter::{Filter, FilterFlags},
+    filter::{Default, Filter, FilterFlags},
     flags::{switch, switched, value},
     host::{Host, HostError, parse_error},
     netlink::{dump, i32_at, links, u16_at},
@@ -56,7 +56,7 @@ const FILTER: FilterFlags = FilterFlags {
     include: "collector.arp.device-include",
     old_exclude: None,
     old_include: None,
-    default: "",
+    default: Default::NONE,
 };
 const ENTRIES: Desc = gauge("node_arp_entries", "ARP entries by device").labels(&["device"]);
 

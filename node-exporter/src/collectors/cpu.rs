@@ -48,6 +48,7 @@ pub(super) const ENTRY: Entry = Entry {
             info: switched(setup.matches, INFO).unwrap_or(false) || implied,
             flags: compile(FLAGS, flags)?,
             bugs: compile(BUGS, bugs)?,
+            frequency: setup.is_on(&super::cpufreq::ENTRY),
             seen: Mutex::default(),
         }))
     },
@@ -98,6 +99,12 @@ const CPU_INFO: Desc = Desc::new(
     "stepping",
     "cachesize",
 ]);
+const FREQUENCY: Desc = Desc::new(
+    "node_cpu_frequency_hertz",
+    Kind::Gauge,
+    "CPU frequency in hertz from /proc/cpuinfo.",
+)
+.labels(&["package", "core", "cpu"]);
 const FLAG_INFO: Desc = Desc::new(
     "node_cpu_flag_info",
     Kind::Gauge,
@@ -153,6 +160,8 @@ struct Cpu {
     info: bool,
     flags: Option<Regex>,
     bugs: Option<Regex>,
+    /// Whether `/proc/cpuinfo`'s frequency is shown: with the collector that shows sysfs'.
+    frequency: bool,
     /// The kernel's idle and iowait times sometimes fall a little (tickless CPUs); counters must not.
     seen: Mutex<BTreeMap<u64, Times>>,
 }
@@ -250,6 +259,7 @@ impl Cpu {
     fn collect_info(&self, out: &mut Vec<Family>) -> Result<(), HostError> {
         let text = self.host.read(&self.host.proc("cpuinfo"))?;
         let mut info = Family::of(&CPU_INFO);
+        let mut frequencies = Family::of(&FREQUENCY);
         for (index, cpu) in text.split("\n\n").enumerate() {
             let fields: BTreeMap<&str, &str> = cpu
                 .lines()
@@ -282,6 +292,11 @@ impl Cpu {
                 ],
                 1.0,
             );
+            if self.frequency {
+                let megahertz: f64 = get(["cpu MHz", ""]).parse().unwrap_or_default();
+                let labels = [get(["physical id", ""]), get(["core id", ""]), number];
+                frequencies.push(&labels, megahertz * 1e6);
+            }
             if index == 0 {
                 out.push(chosen(
                     &FLAG_INFO,
@@ -291,7 +306,7 @@ impl Cpu {
                 out.push(chosen(&BUG_INFO, self.bugs.as_ref(), get(["bugs", ""])));
             }
         }
-        out.push(info);
+        out.extend([info, frequencies]);
         Ok(())
     }
 }

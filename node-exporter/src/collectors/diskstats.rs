@@ -7,7 +7,7 @@ use exposition::{Desc, Family, Kind};
 
 use super::Entry;
 use crate::{
-    filter::{Filter, FilterFlags},
+    filter::{Default, Filter, FilterFlags},
     flags::value,
     host::{Host, parse_error},
 };
@@ -50,7 +50,10 @@ const FILTER: FilterFlags = FilterFlags {
     include: "collector.diskstats.device-include",
     old_exclude: Some(OLD),
     old_include: None,
-    default: r"^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$",
+    default: Default {
+        expression: r"^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$",
+        matches: Some(is_part),
+    },
 };
 
 const fn counter(name: &'static str, help: &'static str) -> Desc {
@@ -252,6 +255,31 @@ const ALL_DESCS: [Desc; 23] = {
     all
 };
 
+/// Whether the default expression matches: partitions, floppy disks, and what is no disk.
+fn is_part(name: &str) -> bool {
+    let digit = |it: char| it.is_ascii_digit();
+    let rest = name.trim_end_matches(digit);
+    if rest.len() == name.len() {
+        return false;
+    }
+    if matches!(rest, "ram" | "zram" | "loop" | "fd") {
+        return true;
+    }
+    if let Some(rest) = rest
+        .strip_prefix("nvme")
+        .and_then(|it| it.strip_suffix('p'))
+    {
+        let number = |it: &str| !it.is_empty() && it.chars().all(digit);
+        return rest
+            .split_once('n')
+            .is_some_and(|(a, b)| number(a) && number(b));
+    }
+    let letter = ["xvd", "hd", "sd", "vd"]
+        .iter()
+        .find_map(|it| rest.strip_prefix(it));
+    letter.is_some_and(|it| it.len() == 1 && it.bytes().all(|it| it.is_ascii_lowercase()))
+}
+
 struct Diskstats {
     host: Arc<Host>,
     filter: Filter,
@@ -376,6 +404,38 @@ fn parse(line: &str) -> Option<Disk<'_>> {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn default() {
+        crate::filter::tests::agree(
+            super::FILTER.default,
+            &[
+                "ram0",
+                "zram12",
+                "loop7",
+                "fd0",
+                "hda1",
+                "sda",
+                "sda12",
+                "sdaa1",
+                "vdb3",
+                "xvdf1",
+                "xvda",
+                "nvme0n1",
+                "nvme0n1p1",
+                "nvme10n12p34",
+                "nvmen1p1",
+                "nvme0np1",
+                "nvme0n1p",
+                "md0",
+                "dm-0",
+                "",
+                "1",
+                "sdA1",
+                "mmcblk0p1",
+            ],
+        );
+    }
+
     use super::parse;
 
     #[test]

@@ -7,12 +7,15 @@ use daemon::{CollectError, Collector, Scrape};
 use exposition::Family;
 use regex::Regex;
 
-use super::{Entry, Named, ethtool::push_statistics, no_flags};
+use super::{
+    Entry, Named,
+    ethtool::{self, push_statistics},
+    no_flags,
+};
 use crate::{
     ethtool::{Ethtool, Kernel, statistics},
     filter::compile,
-    flags::switched,
-    host::Host,
+    host::{Host, HostError},
 };
 
 pub(super) const ENTRY: Entry = Entry {
@@ -23,7 +26,7 @@ pub(super) const ENTRY: Entry = Entry {
         Ok(Box::new(Ena {
             host: Arc::clone(&setup.host),
             allowances: compile("collector.ena", Some(ALLOWANCES))?,
-            shown_by_ethtool: switched(&setup.matches.clone(), "collector.ethtool") == Some(true),
+            shown_by_ethtool: setup.is_on(&ethtool::ENTRY),
         }))
     },
     // The names are the driver's.
@@ -50,12 +53,7 @@ impl Collector for Ena {
         if self.shown_by_ethtool {
             return Ok(());
         }
-        let folder = self.host.sys("class/net");
-        let devices = self.host.devices(&folder)?.into_iter().filter(|device| {
-            let driver = fs::read_link(folder.join(device).join("device/driver"));
-            driver.is_ok_and(|it| it.ends_with(DRIVER))
-        });
-        let devices: Vec<_> = devices.collect();
+        let devices = devices(&self.host)?;
         if devices.is_empty() {
             return Err(CollectError::NoData);
         }
@@ -63,6 +61,21 @@ impl Collector for Ena {
         self.show(&kernel, &devices, out);
         Ok(())
     }
+}
+
+/// Whether the host has such a device.
+pub(super) fn is_there(host: &Host) -> bool {
+    devices(host).is_ok_and(|it| !it.is_empty())
+}
+
+fn devices(host: &Host) -> Result<Vec<String>, HostError> {
+    let folder = host.sys("class/net");
+    let mut devices = host.devices(&folder)?;
+    devices.retain(|device| {
+        let driver = fs::read_link(folder.join(device).join("device/driver"));
+        driver.is_ok_and(|it| it.ends_with(DRIVER))
+    });
+    Ok(devices)
 }
 
 impl Ena {

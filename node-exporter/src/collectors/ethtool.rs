@@ -9,7 +9,7 @@ use regex::Regex;
 use super::{Entry, Named, gauge, labels, sanitized};
 use crate::{
     ethtool::{Ethtool, Kernel, Link, driver, link, statistics},
-    filter::{Filter, FilterFlags, compile},
+    filter::{Default, Filter, FilterFlags, compile},
     flags::{given, value},
     host::{Host, float},
 };
@@ -66,7 +66,7 @@ const FILTER: FilterFlags = FilterFlags {
     include: "collector.ethtool.device-include",
     old_exclude: None,
     old_include: None,
-    default: "",
+    default: Default::NONE,
 };
 
 const INFO: Desc = gauge(
@@ -427,7 +427,7 @@ mod tests {
     fn devices() {
         let devices = Devices {
             host: Arc::new(host("/")),
-            filter: Filter::default(),
+            filter: Filter::of(None, None),
             metrics: None,
         };
         let scripted = Scripted(vec![

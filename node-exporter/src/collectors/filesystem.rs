@@ -15,7 +15,7 @@ use rustix::fs::StatVfs;
 
 use super::Entry;
 use crate::{
-    filter::{Filter, FilterFlags},
+    filter::{Default, Filter, FilterFlags},
     flags::{duration, value},
     host::{Host, parse_error, unescaped},
 };
@@ -104,14 +104,20 @@ const MOUNTS: FilterFlags = FilterFlags {
     include: "collector.filesystem.mount-points-include",
     old_exclude: Some(OLD_MOUNTS),
     old_include: None,
-    default: "^/(dev|proc|run/credentials/.+|sys|var/lib/docker/.+|var/lib/containers/storage/.+)($|/)",
+    default: Default {
+        expression: "^/(dev|proc|run/credentials/.+|sys|var/lib/docker/.+|var/lib/containers/storage/.+)($|/)",
+        matches: Some(is_system),
+    },
 };
 const TYPES: FilterFlags = FilterFlags {
     exclude: "collector.filesystem.fs-types-exclude",
     include: "collector.filesystem.fs-types-include",
     old_exclude: Some(OLD_TYPES),
     old_include: None,
-    default: "^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|fusectl|hugetlbfs|iso9660|mqueue|nsfs|overlay|proc|procfs|pstore|rpc_pipefs|securityfs|selinuxfs|squashfs|erofs|sysfs|tracefs)$",
+    default: Default {
+        expression: "^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|fusectl|hugetlbfs|iso9660|mqueue|nsfs|overlay|proc|procfs|pstore|rpc_pipefs|securityfs|selinuxfs|squashfs|erofs|sysfs|tracefs)$",
+        matches: Some(is_virtual),
+    },
 };
 
 const fn gauge(name: &'static str, help: &'static str) -> Desc {
@@ -155,6 +161,55 @@ const STUCK: &str = "mountpoint timeout";
 const MARGIN: Duration = Duration::from_millis(200);
 /// When no mount has answered for this long, the next one gets a thread of its own.
 const STALL: Duration = Duration::from_millis(30);
+
+/// Whether the default expression matches a mount point: what the kernel and containers mount.
+fn is_system(point: &str) -> bool {
+    let below = |folder: &str| {
+        let rest = point.strip_prefix(folder);
+        rest.is_some_and(|it| it.is_empty() || it.starts_with('/'))
+    };
+    let inside = |folder: &str| point.strip_prefix(folder).is_some_and(|it| !it.is_empty());
+    ["/dev", "/proc", "/sys"].into_iter().any(below)
+        || [
+            "/run/credentials/",
+            "/var/lib/docker/",
+            "/var/lib/containers/storage/",
+        ]
+        .into_iter()
+        .any(inside)
+}
+
+/// Whether the default expression matches a type: what has no disk, or is full by design.
+fn is_virtual(kind: &str) -> bool {
+    matches!(
+        kind,
+        "autofs"
+            | "binfmt_misc"
+            | "bpf"
+            | "configfs"
+            | "debugfs"
+            | "devpts"
+            | "devtmpfs"
+            | "fusectl"
+            | "hugetlbfs"
+            | "iso9660"
+            | "mqueue"
+            | "nsfs"
+            | "overlay"
+            | "proc"
+            | "procfs"
+            | "pstore"
+            | "rpc_pipefs"
+            | "securityfs"
+            | "selinuxfs"
+            | "squashfs"
+            | "erofs"
+            | "sysfs"
+            | "tracefs"
+            | "cgroup"
+            | "cgroup2"
+    )
+}
 
 struct Filesystem {
     host: Arc<Host>,
@@ -358,6 +413,36 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn defaults() {
+        let points = [
+            "/",
+            "/dev",
+            "/dev/shm",
+            "/device",
+            "/proc",
+            "/procs",
+            "/sys/fs/cgroup",
+            "/run",
+            "/run/credentials",
+            "/run/credentials/",
+            "/run/credentials/a.service",
+            "/var/lib/docker",
+            "/var/lib/docker/overlay2/x/merged",
+            "/var/lib/docker/",
+            "/var/lib/containers/storage/overlay",
+            "/var/lib/containers",
+            "/home/dev",
+            "",
+        ];
+        let kinds = [
+            "ext4", "xfs", "cgroup", "cgroup2", "cgroup3", "overlay", "proc", "procfs", "tmpfs",
+            "erofs", "xautofs", "",
+        ];
+        crate::filter::tests::agree(super::MOUNTS.default, &points);
+        crate::filter::tests::agree(super::TYPES.default, &kinds);
+    }
+
     use super::parse;
 
     #[test]

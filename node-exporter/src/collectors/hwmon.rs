@@ -12,7 +12,7 @@ use exposition::{Desc, Family, Kind};
 
 use super::{Entry, Named, gauge, labels};
 use crate::{
-    filter::{Filter, FilterFlags},
+    filter::{Default, Filter, FilterFlags},
     flags::value,
     host::{Host, HostError},
 };
@@ -62,14 +62,14 @@ const CHIPS: FilterFlags = FilterFlags {
     include: "collector.hwmon.chip-include",
     old_exclude: None,
     old_include: None,
-    default: "",
+    default: Default::NONE,
 };
 const SENSORS: FilterFlags = FilterFlags {
     exclude: "collector.hwmon.sensor-exclude",
     include: "collector.hwmon.sensor-include",
     old_exclude: None,
     old_include: None,
-    default: "",
+    default: Default::NONE,
 };
 
 const NAMES: Desc = gauge(

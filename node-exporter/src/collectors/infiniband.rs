@@ -7,7 +7,7 @@ use exposition::{Desc, Family, Kind};
 
 use super::{Entry, Named, gauge, labels};
 use crate::{
-    filter::{Filter, FilterFlags},
+    filter::{Default, Filter, FilterFlags},
     flags::value,
     host::{Host, HostError, float, parse_error},
 };
@@ -44,7 +44,7 @@ const FILTER: FilterFlags = FilterFlags {
     include: "collector.infiniband.device-include",
     old_exclude: None,
     old_include: None,
-    default: "",
+    default: Default::NONE,
 };
 
 const INFO: Desc = gauge(

@@ -7,7 +7,7 @@ use exposition::{Desc, Family};
 
 use super::{Entry, counter};
 use crate::{
-    filter::{Filter, FilterFlags},
+    filter::{Default, Filter, FilterFlags},
     flags::{switch, switched, value},
     host::{Host, parse_error},
 };
@@ -50,7 +50,7 @@ const FILTER: FilterFlags = FilterFlags {
     include: "collector.interrupts.name-include",
     old_exclude: None,
     old_include: None,
-    default: "",
+    default: Default::NONE,
 };
 const TOTAL: Desc = counter("node_interrupts_total", "Interrupt details.")
     .labels(&["cpu", "type", "info", "devices"]);

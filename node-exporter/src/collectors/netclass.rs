@@ -1,15 +1,18 @@
 //! `node_network_info`, `_up`, `_carrier`, `_speed_bytes` and so on, from `/sys/class/net` (kernel, `sysfs-class-net`).
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use daemon::{CollectError, Collector, Scrape};
 use exposition::{Desc, Family};
-use regex::Regex;
 
 use super::{Entry, counter, gauge};
 use crate::{
-    filter::compile,
-    flags::{given, ignored_switch, switch, switched, value},
+    filter::{Default, Pattern},
+    flags::{ignored_switch, switch, switched, value},
     host::{Host, integer, parse_error, signed},
 };
 
@@ -35,8 +38,9 @@ pub(super) const ENTRY: Entry = Entry {
     make: |setup| {
         Ok(Box::new(Netclass {
             host: Arc::clone(&setup.host),
-            ignored: compile(IGNORED, Some(given(setup.matches, IGNORED).unwrap_or("^$")))?,
+            ignored: Default::EMPTY.or_given(setup.matches, IGNORED)?,
             ignore_invalid_speed: switched(setup.matches, INVALID_SPEED).unwrap_or(false),
+            seen: Mutex::default(),
         }))
     },
     descs: &[
@@ -127,8 +131,10 @@ const FLAGS: usize = 7;
 struct Netclass {
     host: Arc<Host>,
     /// None matches everything.
-    ignored: Option<Regex>,
+    ignored: Option<Pattern>,
     ignore_invalid_speed: bool,
+    /// The numbers of the devices: what had a name before may have another now, and its open files with it.
+    seen: Mutex<BTreeMap<String, String>>,
 }
 
 impl Collector for Netclass {
@@ -145,6 +151,7 @@ impl Collector for Netclass {
                 continue;
             }
             let path = folder.join(&device);
+            self.renew(&device, &path);
             let text = |file: &str| self.host.maybe(&path.join(file));
             let number = |file: &str| {
                 let Some(text) = text(file)? else {
@@ -188,5 +195,24 @@ impl Collector for Netclass {
         out.extend([up, info, speeds]);
         out.extend(families);
         Ok(())
+    }
+}
+
+impl Netclass {
+    /// Closes a device's files when another has its name.
+    fn renew(&self, device: &str, path: &Path) {
+        let number = self
+            .host
+            .read_once(&path.join("ifindex"))
+            .unwrap_or_default();
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.get(device) != Some(&number) {
+            self.host.forget(path);
+            seen.insert(device.to_owned(), number);
+        }
+        // Names that are no more used are not worth the memory.
+        if seen.len() > 4096 {
+            seen.clear();
+        }
     }
 }

@@ -7,7 +7,7 @@ use exposition::{Desc, Family, Kind, Labels};
 
 use super::{Entry, Named, counter, gauge, labels};
 use crate::{
-    filter::{Filter, FilterFlags},
+    filter::{Default, Filter, FilterFlags},
     flags::{switch, switched, value},
     host::{Host, HostError, float, parse_error},
     netlink::{attributes, dump, i32_at, links, text, u64_at},
@@ -74,7 +74,7 @@ const FILTER: FilterFlags = FilterFlags {
     include: "collector.netdev.device-include",
     old_exclude: Some(OLD_EXCLUDE),
     old_include: Some(OLD_INCLUDE),
-    default: "",
+    default: Default::NONE,
 };
 
 const NETLINK: &str = "collector.netdev.netlink";

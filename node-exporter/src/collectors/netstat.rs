@@ -4,12 +4,11 @@ use std::{path::Path, sync::Arc};
 
 use daemon::{CollectError, Collector, Scrape};
 use exposition::{Family, Kind, Labels};
-use regex::Regex;
 
 use super::{Entry, Named};
 use crate::{
-    filter::compile,
-    flags::{given, value},
+    filter::{Default, Pattern},
+    flags::value,
     host::{Host, HostError, parse_error},
 };
 
@@ -27,10 +26,7 @@ pub(super) const ENTRY: Entry = Entry {
     make: |setup| {
         Ok(Box::new(Netstat {
             host: Arc::clone(&setup.host),
-            fields: compile(
-                FIELDS,
-                Some(given(setup.matches, FIELDS).unwrap_or(DEFAULT)),
-            )?,
+            fields: DEFAULT.or_given(setup.matches, FIELDS)?,
         }))
     },
     // The names are the kernel's.
@@ -38,12 +34,53 @@ pub(super) const ENTRY: Entry = Entry {
 };
 
 const FIELDS: &str = "collector.netstat.fields";
-const DEFAULT: &str = "^(.*_(InErrors|InErrs)|Ip_Forwarding|Ip(6|Ext)_(InOctets|OutOctets)|Icmp6?_(InMsgs|OutMsgs)|TcpExt_(Listen.*|Syncookies.*|TCPSynRetrans|TCPTimeouts|TCPOFOQueue|TCPRcvQDrop)|Tcp_(ActiveOpens|InSegs|OutSegs|OutRsts|PassiveOpens|RetransSegs|CurrEstab)|Udp6?_(InDatagrams|OutDatagrams|NoPorts|RcvbufErrors|SndbufErrors))$";
+const DEFAULT: Default = Default {
+    expression: "^(.*_(InErrors|InErrs)|Ip_Forwarding|Ip(6|Ext)_(InOctets|OutOctets)|Icmp6?_(InMsgs|OutMsgs)|TcpExt_(Listen.*|Syncookies.*|TCPSynRetrans|TCPTimeouts|TCPOFOQueue|TCPRcvQDrop)|Tcp_(ActiveOpens|InSegs|OutSegs|OutRsts|PassiveOpens|RetransSegs|CurrEstab)|Udp6?_(InDatagrams|OutDatagrams|NoPorts|RcvbufErrors|SndbufErrors))$",
+    matches: Some(is_usual),
+};
+
+/// Whether the default expression matches.
+fn is_usual(key: &str) -> bool {
+    if key.ends_with("_InErrors") || key.ends_with("_InErrs") {
+        return true;
+    }
+    let Some((protocol, field)) = key.split_once('_') else {
+        return false;
+    };
+    match protocol {
+        "Ip" => field == "Forwarding",
+        "Ip6" | "IpExt" => matches!(field, "InOctets" | "OutOctets"),
+        "Icmp" | "Icmp6" => matches!(field, "InMsgs" | "OutMsgs"),
+        "TcpExt" => {
+            field.starts_with("Listen")
+                || field.starts_with("Syncookies")
+                || matches!(
+                    field,
+                    "TCPSynRetrans" | "TCPTimeouts" | "TCPOFOQueue" | "TCPRcvQDrop"
+                )
+        }
+        "Tcp" => matches!(
+            field,
+            "ActiveOpens"
+                | "InSegs"
+                | "OutSegs"
+                | "OutRsts"
+                | "PassiveOpens"
+                | "RetransSegs"
+                | "CurrEstab"
+        ),
+        "Udp" | "Udp6" => matches!(
+            field,
+            "InDatagrams" | "OutDatagrams" | "NoPorts" | "RcvbufErrors" | "SndbufErrors"
+        ),
+        _ => false,
+    }
+}
 
 struct Netstat {
     host: Arc<Host>,
     /// None matches everything.
-    fields: Option<Regex>,
+    fields: Option<Pattern>,
 }
 
 impl Collector for Netstat {
@@ -110,5 +147,58 @@ impl Collector for Netstat {
         }
         out.extend(named.families());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DEFAULT;
+    use crate::filter::tests::agree;
+
+    #[test]
+    fn default() {
+        let protocols = [
+            "Ip", "Ip6", "IpExt", "Icmp", "Icmp6", "Tcp", "TcpExt", "Udp", "Udp6", "UdpLite",
+            "Icmp6_x", "",
+        ];
+        let fields = [
+            "InErrors",
+            "InErrs",
+            "Forwarding",
+            "InOctets",
+            "OutOctets",
+            "InMsgs",
+            "OutMsgs",
+            "ListenDrops",
+            "Listen",
+            "SyncookiesSent",
+            "TCPSynRetrans",
+            "TCPTimeouts",
+            "TCPOFOQueue",
+            "TCPRcvQDrop",
+            "TCPRcvQDropX",
+            "ActiveOpens",
+            "InSegs",
+            "OutSegs",
+            "OutRsts",
+            "PassiveOpens",
+            "RetransSegs",
+            "CurrEstab",
+            "MaxConn",
+            "InDatagrams",
+            "OutDatagrams",
+            "NoPorts",
+            "RcvbufErrors",
+            "SndbufErrors",
+            "MemErrors",
+            "",
+            "x_InErrors",
+        ];
+        let names: Vec<_> = protocols
+            .iter()
+            .flat_map(|p| fields.iter().map(move |f| format!("{p}_{f}")))
+            .collect();
+        let names: Vec<_> = names.iter().map(String::as_str).chain(fields).collect();
+        agree(DEFAULT, &names);
     }
 }

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use daemon::{CollectError, Collector, Scrape};
 use exposition::{Family, Kind};
-use regex::Regex;
 
 use super::{Entry, Named, labels};
 use crate::{
-    filter::compile,
-    flags::{given, value},
+    filter::{Default, Pattern},
+    flags::value,
     host::{Host, integer, parse_error, signed},
 };
 
@@ -27,7 +26,7 @@ pub(super) const ENTRY: Entry = Entry {
     make: |setup| {
         Ok(Box::new(PowerSupplies {
             host: Arc::clone(&setup.host),
-            ignored: compile(IGNORED, Some(given(setup.matches, IGNORED).unwrap_or("^$")))?,
+            ignored: Default::EMPTY.or_given(setup.matches, IGNORED)?,
         }))
     },
     // Which there are is the firmware's.
@@ -114,7 +113,7 @@ const TEXTS: [&str; 11] = [
 struct PowerSupplies {
     host: Arc<Host>,
     /// None matches everything.
-    ignored: Option<Regex>,
+    ignored: Option<Pattern>,
 }
 
 impl Collector for PowerSupplies {

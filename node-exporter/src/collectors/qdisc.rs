@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{Entry, counter, gauge};
 use crate::{
-    filter::{Filter, FilterFlags},
+    filter::{Default, Filter, FilterFlags},
     flags::{given, value},
     host::float,
     netlink::{attributes, dump, i32_at, links, text, u32_at, u64_at},
@@ -68,7 +68,7 @@ const FILTER: FilterFlags = FilterFlags {
     include: "collector.qdisc.device-include",
     old_exclude: Some(OLD_EXCLUDE),
     old_include: Some(OLD_INCLUDE),
-    default: "",
+    default: Default::NONE,
 };
 
 const LABELS: &[&str] = &["device", "kind"];

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use daemon::{CollectError, Collector, Scrape};
 use exposition::{Desc, Family};
-use regex::Regex;
 
 use super::{Entry, counter, gauge};
 use crate::{
-    filter::compile,
-    flags::{given, value},
+    filter::{Default, Pattern},
+    flags::value,
     host::Host,
 };
 
@@ -27,7 +26,7 @@ pub(super) const ENTRY: Entry = Entry {
     make: |setup| {
         Ok(Box::new(Tapes {
             host: Arc::clone(&setup.host),
-            ignored: compile(IGNORED, Some(given(setup.matches, IGNORED).unwrap_or("^$")))?,
+            ignored: Default::EMPTY.or_given(setup.matches, IGNORED)?,
         }))
     },
     descs: &[
@@ -130,7 +129,7 @@ const STATS: [(&str, Desc, f64); 10] = [
 struct Tapes {
     host: Arc<Host>,
     /// None matches everything.
-    ignored: Option<Regex>,
+    ignored: Option<Pattern>,
 }
 
 impl Collector for Tapes {

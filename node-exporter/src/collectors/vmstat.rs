@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use daemon::{CollectError, Collector, Scrape};
 use exposition::{Family, Kind, Labels};
-use regex::Regex;
 
 use super::Entry;
 use crate::{
-    filter::compile,
-    flags::{given, value},
+    filter::{Default, Pattern},
+    flags::value,
     host::{Host, parse_error},
 };
 
@@ -20,10 +19,7 @@ pub(super) const ENTRY: Entry = Entry {
     make: |setup| {
         Ok(Box::new(Vmstat {
             host: Arc::clone(&setup.host),
-            fields: compile(
-                FIELDS,
-                Some(given(setup.matches, FIELDS).unwrap_or(DEFAULT)),
-            )?,
+            fields: DEFAULT.or_given(setup.matches, FIELDS)?,
         }))
     },
     // The names are the kernel's.
@@ -31,12 +27,21 @@ pub(super) const ENTRY: Entry = Entry {
 };
 
 const FIELDS: &str = "collector.vmstat.fields";
-const DEFAULT: &str = "^(oom_kill|pgpg|pswp|pg.*fault).*";
+const DEFAULT: Default = Default {
+    expression: "^(oom_kill|pgpg|pswp|pg.*fault).*",
+    matches: Some(|name| {
+        let paging = |it: &str| it.strip_prefix("pg").is_some_and(|it| it.contains("fault"));
+        ["oom_kill", "pgpg", "pswp"]
+            .iter()
+            .any(|it| name.starts_with(it))
+            || paging(name)
+    }),
+};
 
 struct Vmstat {
     host: Arc<Host>,
     /// None matches everything.
-    fields: Option<Regex>,
+    fields: Option<Pattern>,
 }
 
 impl Collector for Vmstat {
@@ -62,5 +67,29 @@ impl Collector for Vmstat {
             out.push(family);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DEFAULT;
+    use crate::filter::tests::agree;
+
+    #[test]
+    fn default() {
+        agree(
+            DEFAULT,
+            &[
+                "oom_kill",
+                "oom_killer",
+                "pgpgin",
+                "pswpout",
+                "pgfault",
+                "pgmajfault",
+                "nr_pgfault",
+                "fault",
+                "pgscan",
+            ],
+        );
     }
 }

@@ -1,0 +1,123 @@
+//! Programs written in Go that Debian has not, or not new enough: built from their modules, with the machine's Go when that
+//! is new enough, else with one that comes as a module itself.
+
+use std::{
+    fs, io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use crate::{Part, PartError, command, debian, on_path, version};
+
+/// A program that is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Module {
+    /// The program's file name.
+    pub program: &'static str,
+    /// The module that holds it.
+    pub module: &'static str,
+    /// The version that we measure against.
+    pub version: &'static str,
+}
+
+/// Every such program, sorted by name.
+pub const MODULES: &[Module] = &[Module {
+    program: "node_exporter",
+    module: "github.com/prometheus/node_exporter",
+    version: "v1.12.1",
+}];
+
+/// The first Go that fetches a newer one when a module asks for it (its toolchain switch).
+const AT_LEAST: (u32, u32) = (1, 21);
+/// What Debian 12 has is too old to build, but can fetch modules, of which a newer Go is one.
+const DEBIAN: Part = Part {
+    program: "go",
+    package: "golang-1.19-go",
+    path: "usr/lib/go-1.19/bin/go",
+    at_least: AT_LEAST,
+};
+const TOOLCHAIN: &str = "v0.0.1-go1.25.4.linux-amd64";
+
+/// Builds a program, unless the cache has it.
+pub(crate) fn build(module: &Module, cache: &Path) -> Result<PathBuf, PartError> {
+    let folder = cache.join("go/bin").join(module.version);
+    let program = folder.join(module.program);
+    if program.is_file() {
+        return Ok(program);
+    }
+    let disk = |source| PartError::Cache {
+        path: cache.to_owned(),
+        source,
+    };
+    fs::create_dir_all(&folder).map_err(disk)?;
+    let lock = fs::File::create(cache.join("go/lock")).map_err(disk)?;
+    lock.lock().map_err(disk)?;
+    if program.is_file() {
+        return Ok(program);
+    }
+    debian::say(&format!(
+        "{} is not on this machine: building {} {}",
+        module.program, module.module, module.version
+    ));
+    let part = Part {
+        program: module.program,
+        package: module.module,
+        path: "",
+        at_least: (0, 0),
+    };
+    let go = find(cache)?;
+    let mut install = command(go);
+    install
+        .arg("install")
+        .arg(format!("{}@{}", module.module, module.version))
+        .env("GOBIN", &folder)
+        .env("GOFLAGS", "-modcacherw");
+    debian::run(&part, install)?;
+    Ok(program)
+}
+
+fn find(cache: &Path) -> Result<PathBuf, PartError> {
+    if let Some(path) = on_path("go")
+        && version(&path, "version").is_some_and(|it| it >= AT_LEAST)
+    {
+        return Ok(path);
+    }
+    let old = cache.join("debian").join(DEBIAN.package).join(DEBIAN.path);
+    if !old.is_file() {
+        debian::fetch(&DEBIAN, cache)?;
+    }
+    let modules = cache.join("go/modules");
+    let root = modules.join(format!("golang.org/toolchain@{TOOLCHAIN}"));
+    let go = root.join("bin/go");
+    if !go.is_file() {
+        debian::say("the Go on this machine is too old: fetching a newer one");
+        let mut download = command(&old);
+        download
+            .args([
+                "mod",
+                "download",
+                &format!("golang.org/toolchain@{TOOLCHAIN}"),
+            ])
+            .current_dir(cache)
+            .env("GOMODCACHE", &modules)
+            .env("GOFLAGS", "-modcacherw")
+            // It is not in the database of sums that this old Go knows to ask.
+            .env("GONOSUMDB", "golang.org/toolchain");
+        debian::run(&DEBIAN, download)?;
+    }
+    // Modules are unpacked without leave to run.
+    for folder in ["bin", "pkg/tool/linux_amd64"] {
+        executable(&root.join(folder)).map_err(|source| PartError::Cache {
+            path: root.clone(),
+            source,
+        })?;
+    }
+    Ok(go)
+}
+
+fn executable(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        fs::set_permissions(entry?.path(), fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(())
+}
