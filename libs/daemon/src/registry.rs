@@ -13,12 +13,12 @@ use std::{
 };
 
 use exposition::{Family, Kind};
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 
 use crate::chain;
 
-/// How many collectors of a scrape run at a time while all of them make progress.
-const WORKERS: usize = 4;
+/// How many collectors of a scrape run at a time while all of them make progress: an agent leaves the processors to others.
+const WORKERS: usize = 2;
 
 /// When no collector has ended for this long, one more is started: those that run may hang.
 const STALL: Duration = Duration::from_millis(100);
@@ -205,46 +205,29 @@ impl Registry {
             ends.insert(index, (Err(error), Duration::ZERO));
         }
         let expected = slots.len();
-        let (send, mut receive) = mpsc::channel(expected.max(1));
         let mut workers = 0;
         let start = |workers: &mut usize| {
             *workers += 1;
-            let (queue, send) = (Arc::clone(&queue), send.clone());
-            tokio::task::spawn_blocking(move || queue.work(&send));
+            let queue = Arc::clone(&queue);
+            tokio::task::spawn_blocking(move || queue.work());
         };
         while workers < WORKERS.min(queue.waiting()) {
             start(&mut workers);
         }
         let _guard = GiveUpOnDrop(Arc::clone(&queue));
-        while ends.len() < expected {
+        while queue.open() > 0 && Instant::now() < deadline {
+            let before = queue.open();
             let tick = (Instant::now() + STALL).min(deadline);
-            match tokio::time::timeout_at(tick.into(), receive.recv()).await {
-                Ok(Some(outcome)) => {
-                    let Outcome {
-                        index,
-                        families: mut its,
-                        result,
-                        duration,
-                    } = outcome;
-                    families.append(&mut its);
-                    ends.insert(index, (result, duration));
-                }
-                Ok(None) => break,
-                Err(_) if Instant::now() >= deadline => break,
-                Err(_) if queue.waiting() > 0 && workers < expected => start(&mut workers),
-                Err(_) => {}
+            let ended = tokio::time::timeout_at(tick.into(), queue.ended.notified()).await;
+            let stalled = ended.is_err() && queue.open() == before;
+            if stalled && queue.waiting() > 0 && workers < expected {
+                start(&mut workers);
             }
         }
         let given_up = queue.give_up();
-        while let Ok(outcome) = receive.try_recv() {
-            let Outcome {
-                index,
-                families: mut its,
-                result,
-                duration,
-            } = outcome;
-            families.append(&mut its);
-            ends.insert(index, (result, duration));
+        for outcome in std::mem::take(&mut *lock(&queue.outcomes)) {
+            families.extend(outcome.families);
+            ends.insert(outcome.index, (outcome.result, outcome.duration));
         }
         for (index, started) in given_up {
             let took = started.map(|it| it.elapsed());
@@ -315,15 +298,24 @@ struct Queue {
     deadline: Instant,
     waiting: Mutex<VecDeque<usize>>,
     calls: Vec<(Arc<Slot>, Call)>,
+    outcomes: Mutex<Vec<Outcome>>,
+    /// Calls that have not ended. The scrape is woken by the last of them alone: to wake it for each costs more than most
+    /// collectors.
+    open: AtomicUsize,
+    ended: Notify,
 }
 
 impl Queue {
     fn new(slots: &[Arc<Slot>], deadline: Instant) -> Self {
         let free = |slot: &Slot| slot.hung.load(Ordering::Acquire) == 0;
         let waiting = slots.iter().enumerate().filter(|(_, slot)| free(slot));
+        let waiting: VecDeque<_> = waiting.map(|(index, _)| index).collect();
         Self {
             deadline,
-            waiting: Mutex::new(waiting.map(|(index, _)| index).collect()),
+            open: AtomicUsize::new(waiting.len()),
+            ended: Notify::new(),
+            outcomes: Mutex::new(Vec::with_capacity(waiting.len())),
+            waiting: Mutex::new(waiting),
             calls: slots
                 .iter()
                 .map(|it| (Arc::clone(it), Call::default()))
@@ -343,8 +335,12 @@ impl Queue {
         lock(&self.waiting).len()
     }
 
+    fn open(&self) -> usize {
+        self.open.load(Ordering::Acquire)
+    }
+
     /// Runs collectors until none waits.
-    fn work(&self, send: &mpsc::Sender<Outcome>) {
+    fn work(&self) {
         loop {
             let next = lock(&self.waiting).pop_front();
             let Some(index) = next else { return };
@@ -386,9 +382,11 @@ impl Queue {
                 result,
                 duration: begin.elapsed(),
             };
-            // Under the lock, so that whoever gave up the rest finds this in the channel, which has room for all.
-            if send.try_send(outcome).is_err() {
-                return;
+            // Under the lock of the state, so that whoever gave up the rest finds this among the outcomes.
+            lock(&self.outcomes).push(outcome);
+            drop(state);
+            if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+                self.ended.notify_one();
             }
         }
     }
