@@ -347,7 +347,12 @@ mod tests {
         };
         daemon::own_families(&PROGRAM).iter().for_each(&mut add);
         // Names that are the kernel's are those of the goldens.
-        for golden in ["linux-6.18-vm", "linux-5.10-ec2-nvme"] {
+        for golden in [
+            "linux-6.18-vm",
+            "linux-5.10-ec2-nvme",
+            "linux-6.1-metal",
+            "linux-6.12-storage",
+        ] {
             let path = testkit::root().join(format!("node-exporter/tests/golden/{golden}.prom"));
             let text = std::fs::read_to_string(path)
                 .unwrap()

@@ -10,9 +10,14 @@ const FIXTURES: &str = "node-exporter/tests/fixtures";
 
 /// Starts the program on a fixture and gives its scrape, without what differs from run to run.
 fn scrape(fixture: &str, flags: &[&str]) -> String {
-    let folder = root().join(FIXTURES).join(fixture);
-    assert!(folder.is_dir(), "{}", folder.display());
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    testkit::tree::unpack(
+        root().join(FIXTURES).join(format!("{fixture}.tree")),
+        folder,
+    );
     let path = |flag: &str, part: &str| format!("--{flag}={}", folder.join(part).display());
+    let textfile = folder.join("textfile").is_dir();
     let running = Program::new("node-exporter")
         .args([
             "--web.listen-address=127.0.0.1:0".to_owned(),
@@ -21,7 +26,6 @@ fn scrape(fixture: &str, flags: &[&str]) -> String {
             path("path.sysfs", "sys"),
             path("path.rootfs", "root"),
             path("path.udev.data", "udev"),
-            path("collector.textfile.directory", "textfile"),
             // These ask the running kernel and the clock, not files.
             "--no-collector.uname".to_owned(),
             "--no-collector.timex".to_owned(),
@@ -29,13 +33,35 @@ fn scrape(fixture: &str, flags: &[&str]) -> String {
             "--no-collector.arp.netlink".to_owned(),
             "--no-collector.netdev.netlink".to_owned(),
         ])
+        .args(textfile.then(|| path("collector.textfile.directory", "textfile")))
+        .args(OFF_BY_DEFAULT.map(|it| format!("--collector.{it}")))
         .args(flags)
         .start();
     let (status, text) = get(running.address(), "/metrics").unwrap();
     assert_eq!(status, 200);
     exposition::parse::text_strict(&text).unwrap();
-    stable(&text, &folder)
+    stable(&text, folder)
 }
+
+/// What reads files and is not switched on by itself.
+const OFF_BY_DEFAULT: [&str; 16] = [
+    "buddyinfo",
+    "cgroups",
+    "cpu_vulnerabilities",
+    "drbd",
+    "interrupts",
+    "ksmd",
+    "lnstat",
+    "meminfo_numa",
+    "mountstats",
+    "processes",
+    "slabinfo",
+    "softirqs",
+    "sysctl",
+    "xfrm",
+    "zoneinfo",
+    "bcache.priorityStats",
+];
 
 fn stable(text: &str, folder: &Path) -> String {
     const VARY: [&str; 3] = [
@@ -90,6 +116,22 @@ fn ec2_with_nvme() {
 }
 
 #[test]
+fn bare_metal() {
+    check("linux-6.1-metal", &[], "linux-6.1-metal");
+}
+
+#[test]
+fn storage_and_network_services() {
+    let flags = [
+        "--collector.sysctl.include=fs.file-nr",
+        "--collector.sysctl.include=fs.file-nr:total,current,max",
+        "--collector.sysctl.include=kernel.threads-max",
+        "--collector.sysctl.include-info=kernel.seccomp.actions_avail",
+    ];
+    check("linux-6.12-storage", &flags, "linux-6.12-storage");
+}
+
+#[test]
 fn every_switch() {
     let flags = [
         "--collector.cpu.info.flags-include=^(aes|avx.?)$",
@@ -100,6 +142,14 @@ fn every_switch() {
         "--collector.diskstats.device-include=^nvme",
         "--collector.netdev.device-exclude=^lo$",
         "--collector.filesystem.mount-points-include=^/var",
+        "--collector.arp.device-exclude=.",
+        "--collector.netclass.ignored-devices=^lo$",
+        "--collector.netclass.ignore-invalid-speed",
+        "--collector.netstat.fields=^Tcp_",
+        "--collector.interrupts.name-include=^NMI",
+        "--no-collector.interrupts.include-zeros",
+        "--collector.netdev.enable-detailed-metrics",
+        "--collector.netdev.label-ifalias",
     ];
     check(
         "linux-5.10-ec2-nvme",
@@ -121,6 +171,7 @@ fn empty_host() {
             format!("--path.sysfs={}", flags[1]),
             format!("--path.rootfs={}", flags[2]),
             format!("--path.udev.data={}", flags[3]),
+            "--no-collector.netdev.netlink".to_owned(),
         ])
         .start();
     let (status, text) = get(running.address(), "/metrics").unwrap();
@@ -145,6 +196,18 @@ fn empty_host() {
     }
 }
 
+/// The collectors of the files that are broken below.
+const FILES: [&str; 8] = [
+    "cpu",
+    "diskstats",
+    "filesystem",
+    "loadavg",
+    "meminfo",
+    "netdev",
+    "stat",
+    "vmstat",
+];
+
 /// Files cut short, of rubbish, or of something else cost their own collector.
 #[test]
 fn broken_files() {
@@ -161,7 +224,12 @@ fn broken_files() {
         ("net/dev", "a\nb\neth0: 1 2 3\n", "netdev"),
         ("1/mountinfo", "22 1 254:0 / / rw\n", "filesystem"),
     ] {
-        let source = root().join(FIXTURES).join("linux-5.10-ec2-nvme");
+        let source = tempfile::tempdir().unwrap();
+        let source = source.path();
+        testkit::tree::unpack(
+            root().join(FIXTURES).join("linux-5.10-ec2-nvme.tree"),
+            source,
+        );
         let folder = tempfile::tempdir().unwrap();
         let proc = folder.path().join("proc");
         for name in [
@@ -181,9 +249,12 @@ fn broken_files() {
         let running = Program::new("node-exporter")
             .args([
                 "--web.listen-address=127.0.0.1:0".to_owned(),
+                "--collector.disable-defaults".to_owned(),
+                "--no-collector.netdev.netlink".to_owned(),
                 format!("--path.procfs={}", proc.display()),
                 format!("--path.rootfs={}", source.join("root").display()),
             ])
+            .args(FILES.map(|it| format!("--collector.{it}")))
             .start();
         let (status, text) = get(running.address(), "/metrics").unwrap();
         assert_eq!(status, 200);

@@ -4,6 +4,7 @@
 pub mod golden;
 mod program;
 mod skip;
+pub mod tree;
 mod upstream;
 mod wait;
 

@@ -59,24 +59,18 @@ fn collect(host: &Host, out: &mut Vec<Family>) -> Result<(), CollectError> {
             }
         }
     }
+    out.push(Family::single(&THREADS, float(threads)));
     let limit = |file| host.count(&host.proc("sys/kernel").join(file));
-    let [mut by_state, mut threads_by_state] = [&STATE, &THREADS_STATE].map(Family::of);
-    for (family, states) in [
-        (&mut by_state, states),
-        (&mut threads_by_state, thread_states),
-    ] {
+    out.push(Family::single(&MAX_THREADS, limit("threads-max")?));
+    for (desc, states) in [(&STATE, states), (&THREADS_STATE, thread_states)] {
+        let mut family = Family::of(desc);
         for (state, count) in states {
             family.push(&[&state], float(count));
         }
+        out.push(family);
     }
-    out.extend([
-        Family::single(&THREADS, float(threads)),
-        Family::single(&MAX_THREADS, limit("threads-max")?),
-        by_state,
-        threads_by_state,
-        Family::single(&MAX_PROCESSES, limit("pid_max")?),
-        Family::single(&PIDS, float(pids)),
-    ]);
+    out.push(Family::single(&MAX_PROCESSES, limit("pid_max")?));
+    out.push(Family::single(&PIDS, float(pids)));
     Ok(())
 }
 
