@@ -15,6 +15,7 @@ mod diskstats;
 mod dmi;
 mod dmmultipath;
 mod drbd;
+mod ec2;
 mod edac;
 mod ena;
 mod entropy;
@@ -58,6 +59,7 @@ mod stat;
 mod sysctl;
 mod systemd;
 mod tapestats;
+mod tcp_probe;
 mod tcpstat;
 mod textfile;
 mod thermal_zone;
@@ -214,6 +216,7 @@ pub(crate) const ALL: &[Entry] = &[
     dmi::ENTRY,
     dmmultipath::ENTRY,
     drbd::ENTRY,
+    ec2::ENTRY,
     edac::ENTRY,
     ena::ENTRY,
     entropy::ENTRY,
@@ -257,6 +260,7 @@ pub(crate) const ALL: &[Entry] = &[
     sysctl::ENTRY,
     systemd::ENTRY,
     tapestats::ENTRY,
+    tcp_probe::ENTRY,
     tcpstat::ENTRY,
     textfile::ENTRY,
     thermal_zone::ENTRY,
@@ -327,7 +331,8 @@ mod tests {
     #[test]
     fn catalogue() {
         let mut lines = BTreeMap::new();
-        for desc in ALL.iter().flat_map(|it| it.descs) {
+        let ebs = crate::ebs::descs();
+        for desc in ALL.iter().flat_map(|it| it.descs).chain(&ebs) {
             let mut labels = desc.labels.to_vec();
             labels.sort_unstable();
             let line = format!("{}\t{}\t{}", desc.kind, labels.join(","), desc.help);

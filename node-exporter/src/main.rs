@@ -2,6 +2,7 @@
 
 mod collectors;
 mod dbus;
+mod ebs;
 mod ethtool;
 mod filter;
 mod flags;
@@ -23,6 +24,10 @@ const PROGRAM: Program = Program {
 };
 
 fn main() -> ExitCode {
+    let mut arguments = std::env::args();
+    if arguments.nth(1).as_deref() == Some("ebs-stats") {
+        return ebs::main(std::iter::once("ebs-stats".to_owned()).chain(arguments));
+    }
     daemon::main(&PROGRAM, run)
 }
 

@@ -209,7 +209,17 @@ fn flags() {
         let Some(flag) = line.strip_prefix("      --") else {
             continue;
         };
-        let flag = flag.split([' ', '=']).next().unwrap();
+        let (flag, value) = flag
+            .split(' ')
+            .next()
+            .unwrap()
+            .split_once('=')
+            .unwrap_or((flag, ""));
+        let flag = flag.split(' ').next().unwrap();
+        // Its default, or the name of a value in capitals.
+        let value = value.trim_matches('"');
+        let named = value.is_empty() || value.starts_with(|it: char| it.is_ascii_uppercase());
+        let value = if named { "1" } else { value };
         let (flag, negated) = match flag.strip_prefix("[no-]") {
             Some(flag) => (flag, true),
             None => (flag, false),
@@ -227,12 +237,11 @@ fn flags() {
             continue;
         }
         known += 1;
-        let negated =
-            negated && flag.starts_with("collector.") && flag != "collector.disable-defaults";
-        let flags = if negated {
-            vec![format!("--{flag}"), format!("--no-{flag}")]
-        } else {
-            vec![format!("--{flag}=1")]
+        let of_a_collector = flag.starts_with("collector.") && flag != "collector.disable-defaults";
+        let flags = match (negated, of_a_collector) {
+            (true, true) => vec![format!("--{flag}"), format!("--no-{flag}")],
+            (true, false) => vec![format!("--{flag}")],
+            (false, _) => vec![format!("--{flag}={value}")],
         };
         for flag in flags {
             // What is not known is said before what follows it.

@@ -294,6 +294,25 @@ impl Family {
         self.push_labels(labels, value);
     }
 
+    /// Adds a histogram with the values of the labels of the description, in its order.
+    ///
+    /// # Panics
+    /// When there are more or fewer values than labels.
+    pub fn push_histogram(&mut self, values: &[&str], histogram: Histogram) {
+        assert_eq!(
+            values.len(),
+            self.label_names.len(),
+            "{} has the labels {:?}",
+            self.name,
+            self.label_names
+        );
+        self.metrics.push(Metric {
+            labels: Labels::of(self.label_names, values),
+            value: Value::Histogram(Box::new(histogram)),
+            timestamp: None,
+        });
+    }
+
     /// Adds a number with labels known at run time only.
     pub fn push_labels(&mut self, labels: Labels, value: f64) {
         self.metrics.push(Metric {
