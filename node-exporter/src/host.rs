@@ -237,6 +237,11 @@ impl Host {
         list(folder, |_| true)
     }
 
+    /// The names of a folder's folders, sorted.
+    pub(crate) fn folders(&self, folder: &Path) -> Result<Vec<String>, HostError> {
+        list(folder, |kind| kind.is_dir())
+    }
+
     /// The names of what is no plain file in a folder, sorted: a class's devices.
     pub(crate) fn devices(&self, folder: &Path) -> Result<Vec<String>, HostError> {
         list(folder, |kind| !kind.is_file())

@@ -44,8 +44,9 @@ fn scrape(fixture: &str, flags: &[&str]) -> String {
 }
 
 /// What reads files and is not switched on by itself.
-const OFF_BY_DEFAULT: [&str; 16] = [
+const OFF_BY_DEFAULT: [&str; 17] = [
     "buddyinfo",
+    "cgroup_units",
     "cgroups",
     "cpu_vulnerabilities",
     "drbd",

@@ -1,6 +1,6 @@
 //! What a program says about itself: kept with the crate `prometheus`, written like everything else.
 
-use exposition::{Family, Histogram, Kind, Labels, Metric, Summary, Value};
+use exposition::{Desc, Family, Histogram, Kind, Labels, Metric, Summary, Value};
 use prometheus::{
     IntCounter, IntCounterVec, IntGauge, Opts,
     proto::{self, MetricType},
@@ -73,9 +73,27 @@ impl OwnMetrics {
         let mut families = families_of(&self.always);
         if !disabled {
             families.extend(families_of(&self.registry));
+            families.push(Family::single(&VIRTUAL_MEMORY_MAX, virtual_memory_max()));
         }
         families
     }
+}
+
+/// What Go's client has beyond the crate `prometheus`.
+const VIRTUAL_MEMORY_MAX: Desc = Desc::new(
+    "process_virtual_memory_max_bytes",
+    Kind::Gauge,
+    "Maximum amount of virtual memory available in bytes.",
+);
+
+/// The limit of the process' address space (getrlimit(2)); without one the highest number, as in Go's client.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "every value of Prometheus is a float"
+)]
+fn virtual_memory_max() -> f64 {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::As);
+    limit.current.unwrap_or(u64::MAX) as f64
 }
 
 /// What a program says about itself at `/metrics` beside what it is for; for its catalogue.
