@@ -20,7 +20,7 @@ test:
 	@scripts/tools.sh
 	@scripts/test.sh
 
-## node-exporter and alert-router beside Debian's programs, in one run; written to BENCHMARKS.md.
+## node-exporter beside node_exporter 1.12.1, in one run; written to BENCHMARKS.md.
 bench:
 	@scripts/tools.sh
 	cargo build --release --locked -p node-exporter -p bench
