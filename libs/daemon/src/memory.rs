@@ -20,17 +20,18 @@ pub(crate) fn one_heap() {
     }
 }
 
-/// Takes the pages of the program's and its libraries' code out of this process' memory. What is used comes back from the
-/// page cache at its next use; what only the start used (command line, configuration, TLS) does not.
+/// Takes the pages of the program's and its libraries' code and constants out of this process' memory. What is used comes back
+/// from the page cache at its next use; what only the start used (relocations, command line, configuration, TLS) does not.
 #[expect(
     unsafe_code,
     reason = "madvise(2) is unsafe, as it may discard what was written"
 )]
 pub(crate) fn drop_code_of_the_start() {
-    let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    for (start, length) in maps.lines().filter_map(code) {
-        // SAFETY: the range is a mapping of a file that cannot be written to through it: dropped pages are read from the file
-        // again, unchanged. An error, when it is gone meanwhile, costs nothing.
+    let maps = fs::read_to_string("/proc/self/smaps").unwrap_or_default();
+    for (start, length) in unchanged(&maps) {
+        // SAFETY: the range is a mapping of a file that cannot be written to and has no page that was changed before it was so
+        // (as the linker's table of addresses has): dropped pages are read from the file again, the same. An error, when it is
+        // gone meanwhile, costs nothing.
         unsafe {
             libc::madvise(
                 std::ptr::with_exposed_provenance_mut(start),
@@ -41,38 +42,67 @@ pub(crate) fn drop_code_of_the_start() {
     }
 }
 
-/// The start and length of a mapping of a file that can be run and not written to.
-fn code(line: &str) -> Option<(usize, usize)> {
-    let mut fields = line.split_ascii_whitespace();
-    let (range, rights) = (fields.next()?, fields.next()?);
-    let path = fields.nth(3)?;
-    if rights != "r-xp" || !path.starts_with('/') {
-        return None;
+/// The starts and lengths of mappings of files that cannot be written to and are as in their files (`/proc/self/smaps`,
+/// proc(5)).
+fn unchanged(maps: &str) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    let mut last = None;
+    for line in maps.lines() {
+        if let Some(mapping) = mapping(line) {
+            last = Some(mapping);
+        } else if line.starts_with("Anonymous:")
+            && let Some(Some(range)) = last.take()
+            && line.split_ascii_whitespace().nth(1) == Some("0")
+        {
+            found.push(range);
+        }
     }
-    let (start, end) = range.split_once('-')?;
+    found
+}
+
+/// The first line of a mapping; then its start and length, when it is of a file and cannot be written to.
+fn mapping(line: &str) -> Option<Option<(usize, usize)>> {
+    let mut fields = line.split_ascii_whitespace();
+    let (start, end) = fields.next()?.split_once('-')?;
     let start = usize::from_str_radix(start, 16).ok()?;
     let end = usize::from_str_radix(end, 16).ok()?;
-    Some((start, end.checked_sub(start)?))
+    let rights = fields.next()?;
+    let file = fields.nth(3).is_some_and(|it| it.starts_with('/'));
+    let fixed = file && matches!(rights, "r-xp" | "r--p");
+    Some(fixed.then_some((start, end.checked_sub(start)?)))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{code, drop_code_of_the_start};
+    use super::{drop_code_of_the_start, unchanged};
 
     #[test]
     fn mappings() {
-        for (line, expect) in [
+        let maps = |first: &str, anonymous: &str| {
+            format!("{first}\nSize: 8 kB\nAnonymous: {anonymous} kB\nVmFlags: rd\n")
+        };
+        for (first, anonymous, expect) in [
             (
                 "1000-3000 r-xp 00000000 fe:00 12 /usr/bin/x",
+                "0",
                 Some((0x1000, 0x2000)),
             ),
-            ("1000-3000 r--p 00000000 fe:00 12 /usr/bin/x", None),
-            ("1000-3000 rwxp 00000000 fe:00 12 /usr/bin/x", None),
-            ("1000-3000 r-xp 00000000 00:00 0 [vdso]", None),
-            ("1000-3000 r-xp 00000000 00:00 0", None),
-            ("", None),
+            (
+                "1000-3000 r--p 00000000 fe:00 12 /usr/bin/x",
+                "0",
+                Some((0x1000, 0x2000)),
+            ),
+            ("1000-3000 r--p 00000000 fe:00 12 /usr/bin/x", "4", None),
+            ("1000-3000 rw-p 00000000 fe:00 12 /usr/bin/x", "0", None),
+            ("1000-3000 r-xp 00000000 00:00 0 [vdso]", "0", None),
+            ("1000-3000 r-xp 00000000 00:00 0", "0", None),
+            ("", "0", None),
         ] {
-            assert_eq!(code(line), expect, "{line}");
+            assert_eq!(
+                unchanged(&maps(first, anonymous)).first().copied(),
+                expect,
+                "{first}"
+            );
         }
     }
 
