@@ -2,16 +2,16 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        mpsc::{self, RecvTimeoutError},
+        mpsc::{self, RecvTimeoutError, SendError},
     },
     time::{Duration, Instant},
 };
 
 use daemon::{CollectError, Collector, Scrape};
 use exposition::{Desc, Family, Kind};
-use rustix::fs::StatVfs;
 
 use super::Entry;
 use crate::{
@@ -64,7 +64,7 @@ pub(super) const ENTRY: Entry = Entry {
             command,
             TIMEOUT,
             false,
-            "How long to wait for a mount before it counts as stuck (default: 5s)",
+            "How long a scrape waits for a mount (default: 700ms); what comes later is shown by the next",
         );
         value(
             command,
@@ -78,7 +78,8 @@ pub(super) const ENTRY: Entry = Entry {
             host: Arc::clone(&setup.host),
             mounts: MOUNTS.read(setup.matches)?,
             types: TYPES.read(setup.matches)?,
-            patience: duration(setup.matches, TIMEOUT, Duration::from_secs(5))?,
+            patience: duration(setup.matches, TIMEOUT, PATIENCE)?,
+            late: Arc::default(),
             stuck: Arc::default(),
         }))
     },
@@ -157,6 +158,11 @@ const MOUNT_INFO: Desc = Desc::new(
 
 /// What node_exporter calls a mount that does not answer.
 const STUCK: &str = "mountpoint timeout";
+/// How long a scrape waits for mounts. One that is slow, as NFS may be, is shown by its last answer; one that is dead costs no more
+/// than this.
+const PATIENCE: Duration = Duration::from_millis(700);
+/// For how long the last answer of a slow mount is shown.
+const FRESH: Duration = Duration::from_secs(60);
 /// Kept before the deadline of the scrape, for what comes after.
 const MARGIN: Duration = Duration::from_millis(200);
 /// When no mount has answered for this long, the next one gets a thread of its own.
@@ -218,6 +224,8 @@ struct Filesystem {
     patience: Duration,
     /// Mount points whose statfs is not back.
     stuck: Arc<Mutex<BTreeSet<String>>>,
+    /// Answers that came after their scrape, and when.
+    late: Arc<Mutex<BTreeMap<String, (Instant, Answer)>>>,
 }
 
 /// A line of mountinfo.
@@ -231,7 +239,32 @@ struct Mount {
     readonly: bool,
 }
 
-type Answer = Result<StatVfs, rustix::io::Errno>;
+type Answer = Result<Room, rustix::io::Errno>;
+
+/// What statvfs(3) tells, in bytes and in file nodes.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    size: f64,
+    free: f64,
+    avail: f64,
+    files: f64,
+    files_free: f64,
+}
+
+impl Room {
+    fn of(point: &Path) -> Answer {
+        let stat = rustix::fs::statvfs(point)?;
+        // f_frsize is the unit of the counts of blocks.
+        let bytes = |blocks: u64| float(blocks) * float(stat.f_frsize);
+        Ok(Self {
+            size: bytes(stat.f_blocks),
+            free: bytes(stat.f_bfree),
+            avail: bytes(stat.f_bavail),
+            files: float(stat.f_files),
+            files_free: float(stat.f_ffree),
+        })
+    }
+}
 
 impl Collector for Filesystem {
     fn name(&self) -> &'static str {
@@ -302,6 +335,11 @@ impl Filesystem {
         // Those that nobody began to ask are asked next time.
         lock(&queue).clear();
         drop(receive);
+        let mut late = lock(&self.late);
+        late.retain(|_, (since, _)| since.elapsed() < FRESH);
+        for (point, (_, answer)) in &*late {
+            answers.entry(point.clone()).or_insert(*answer);
+        }
         answers
     }
 
@@ -310,14 +348,16 @@ impl Filesystem {
     fn start(&self, queue: &Arc<Mutex<VecDeque<String>>>, send: &mpsc::Sender<(String, Answer)>) {
         let (queue, send) = (Arc::clone(queue), send.clone());
         let (stuck, host) = (Arc::clone(&self.stuck), Arc::clone(&self.host));
+        let late = Arc::clone(&self.late);
         let work = move || {
             loop {
                 let next = lock(&queue).pop_front();
                 let Some(point) = next else { return };
                 lock(&stuck).insert(point.clone());
-                let answer = rustix::fs::statvfs(host.rooted(&point));
+                let answer = Room::of(&host.rooted(&point));
                 lock(&stuck).remove(&point);
-                if send.send((point, answer)).is_err() {
+                if let Err(SendError((point, answer))) = send.send((point, answer)) {
+                    lock(&late).insert(point, (Instant::now(), answer));
                     return;
                 }
             }
@@ -343,17 +383,15 @@ fn write(mounts: &[Mount], answers: &BTreeMap<String, Answer>, out: &mut Vec<Fam
         let labels = [mount.device.as_str(), &mount.point, &mount.kind, &error];
         errors.push(&labels, if error.is_empty() { 0.0 } else { 1.0 });
         readonly.push(&labels, if mount.readonly { 1.0 } else { 0.0 });
-        let Some(Ok(stat)) = answers.get(&mount.point) else {
+        let Some(Ok(room)) = answers.get(&mount.point) else {
             continue;
         };
-        // f_frsize is the unit of the counts (statvfs(3)).
-        let bytes = |blocks: u64| float(blocks) * float(stat.f_frsize);
         let values = [
-            bytes(stat.f_blocks),
-            bytes(stat.f_bfree),
-            bytes(stat.f_bavail),
-            float(stat.f_files),
-            float(stat.f_ffree),
+            room.size,
+            room.free,
+            room.avail,
+            room.files,
+            room.files_free,
             0.0,
         ];
         for (family, value) in families.iter_mut().zip(values) {
