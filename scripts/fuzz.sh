@@ -9,7 +9,16 @@ if ! command -v cargo-fuzz >/dev/null && [ ! -x "$cache/bin/cargo-fuzz" ]; then
 	cargo install --locked --root "$cache" cargo-fuzz
 fi
 export PATH=$PATH:$cache/bin
-for target in $(cargo fuzz list); do
-	mkdir -p "fuzz/corpus/$target"
+# Every file of every machine is a seed of the target that reads files.
+for tree in node-exporter/tests/fixtures/linux-*.tree; do
+	mkdir -p fuzz/corpus/files
+	awk -v tree="$(basename "$tree" .tree)" '
+		/^--> / { next }
+		/^==> / { close(seed); seed = "fuzz/corpus/files/" tree "-" ++count; print tree " " $2 > seed; next }
+		{ print > seed }
+	' "$tree"
+done
+for target in ${TARGETS:-$(cargo fuzz list)}; do
+	mkdir -p "fuzz/corpus/$target" "fuzz/seeds/$target"
 	cargo fuzz run --sanitizer none "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- -max_total_time="${SECONDS_EACH:-60}" -max_len=4096
 done

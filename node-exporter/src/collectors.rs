@@ -302,21 +302,35 @@ const fn no_flags(command: Command) -> Command {
     command
 }
 
+/// Every parser of the kernel's messages, on one.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn read_message(bytes: &[u8]) {
+    qdisc::parse(bytes);
+    netdev::link(bytes);
+    netdev::address(bytes);
+    network_route::parse(bytes);
+    tcpstat::Counts::default().add(bytes);
+    ec2::parse(bytes);
+}
+
+/// Filters' defaults, which are code beside the expression that they stand for.
+#[cfg(feature = "fuzzing")]
+pub(crate) const DEFAULTS: &[crate::filter::Default] = &[
+    diskstats::FILTER.default,
+    filesystem::MOUNTS.default,
+    filesystem::TYPES.default,
+    netstat::DEFAULT,
+    vmstat::DEFAULT,
+];
+
 #[cfg(test)]
 mod tests {
-    use std::{
-        collections::BTreeMap,
-        panic::{AssertUnwindSafe, catch_unwind},
-        path::Path,
-        time::{Duration, Instant},
-    };
+    use std::collections::BTreeMap;
 
-    use clap::{CommandFactory, FromArgMatches};
-    use daemon::{Collector, Scrape};
-    use exposition::{Family, Format, gather, parse, write};
+    use exposition::{Family, parse};
 
-    use super::{ALL, make};
-    use crate::{PROGRAM, flags::Flags};
+    use super::ALL;
+    use crate::PROGRAM;
 
     #[test]
     fn sorted_and_unique() {
@@ -361,13 +375,21 @@ mod tests {
         };
         daemon::own_families(&PROGRAM).iter().for_each(&mut add);
         // Names that are the kernel's are those of the goldens.
-        for golden in TREES {
+        for golden in crate::fuzz::TREES {
             let path = testkit::root().join(format!("node-exporter/tests/golden/{golden}.prom"));
             let text = std::fs::read_to_string(path)
                 .unwrap()
                 .replace("<varies>", "0");
             let families = parse::text(&text).unwrap();
-            let kernel = ["node_memory_", "node_vmstat_", "node_scrape_collector_"];
+            let kernel = [
+                "node_hwmon_",
+                "node_memory_",
+                "node_netstat_",
+                "node_power_supply_",
+                "node_scrape_collector_",
+                "node_sockstat_",
+                "node_vmstat_",
+            ];
             let named = |it: &&Family| kernel.iter().any(|prefix| it.name().starts_with(prefix));
             families.iter().filter(named).for_each(&mut add);
         }
@@ -376,150 +398,5 @@ mod tests {
             .map(|(name, line)| format!("{name}\t{line}\n"))
             .collect();
         testkit::golden::check("node-exporter/metrics.tsv", &text);
-    }
-
-    /// Whatever is in a file, and wherever it ends, collectors say so or leave it out: none panics, and what they show is
-    /// well-formed. Every file of every tree is missing once, cut in the middle once, and rubbish in several ways.
-    #[test]
-    fn no_file_breaks_a_collector() {
-        let mut broken = 0;
-        for tree in TREES {
-            let path = testkit::root().join(format!("node-exporter/tests/fixtures/{tree}.tree"));
-            let folder = tempfile::tempdir().unwrap();
-            testkit::tree::unpack(&path, folder.path());
-            let source = |name: &str| {
-                let source =
-                    testkit::root().join(format!("node-exporter/src/collectors/{name}.rs"));
-                std::fs::read_to_string(source).unwrap()
-            };
-            let collectors = of_files(folder.path()).into_iter();
-            let collectors: Vec<_> = collectors
-                .map(|it| (source(it.name()), it))
-                .map(|(source, it)| (it, source))
-                .collect();
-            let text = std::fs::read_to_string(&path).unwrap();
-            for (file, good) in testkit::tree::files(&text) {
-                if file.ends_with(".keep") || file.starts_with("textfile/") {
-                    continue;
-                }
-                let at = folder.path().join(file);
-                let half = good
-                    .char_indices()
-                    .nth(good.chars().count() / 2)
-                    .map_or(0, |it| it.0);
-                let bad = [
-                    None,
-                    Some(String::new()),
-                    Some(good.get(..half).unwrap_or_default().to_owned()),
-                    Some("\0\u{1}\u{2} rubbish: of [some] (kind)\n\n:\n[\n".to_owned()),
-                    Some(good.replace(|it: char| it.is_ascii_digit(), "x")),
-                    Some(good.replace(|it: char| it.is_ascii_digit(), "9")),
-                    Some(good.replace([' ', '\t'], "")),
-                    Some(good.replace('\n', " ")),
-                    Some("18446744073709551616\n".to_owned()),
-                    Some("-1\n".to_owned()),
-                ];
-                let concerned: Vec<_> = collectors
-                    .iter()
-                    .filter(|(_, source)| reads(source, file))
-                    .collect();
-                for text in bad {
-                    std::fs::remove_file(&at).ok();
-                    if let Some(text) = &text {
-                        std::fs::write(&at, text).unwrap();
-                    }
-                    for (collector, _) in &concerned {
-                        check(&**collector, file, text.as_deref());
-                        broken += 1;
-                    }
-                }
-                std::fs::write(&at, &good).unwrap();
-            }
-        }
-        assert!(broken > 5000, "{broken}");
-    }
-
-    const TREES: [&str; 4] = [
-        "linux-6.18-vm",
-        "linux-5.10-ec2-nvme",
-        "linux-6.1-metal",
-        "linux-6.12-storage",
-    ];
-
-    /// Every collector but those that ask the kernel and not files.
-    fn of_files(folder: &Path) -> Vec<Box<dyn Collector>> {
-        let path =
-            |flag: &str, part: &str| format!("--path.{flag}={}", folder.join(part).display());
-        let mut arguments = vec![
-            path("procfs", "proc"),
-            path("sysfs", "sys"),
-            path("rootfs", "root"),
-            path("udev.data", "udev"),
-            "--no-collector.netdev.netlink".to_owned(),
-            "--no-collector.arp.netlink".to_owned(),
-            "--collector.cpu.info".to_owned(),
-            "--collector.bcache.priorityStats".to_owned(),
-            "--collector.sysctl.include=fs.file-nr".to_owned(),
-        ];
-        let kernel = [
-            "ec2",
-            "ena",
-            "ethtool",
-            "logind",
-            "network_route",
-            "qdisc",
-            "systemd",
-            "tcp_probe",
-            "tcpstat",
-        ];
-        for entry in ALL {
-            let no = if kernel.contains(&entry.name) {
-                "no-"
-            } else {
-                ""
-            };
-            arguments.push(format!("--{no}collector.{}", entry.name));
-        }
-        let matches = Flags::command()
-            .no_binary_name(true)
-            .get_matches_from(arguments);
-        make(&Flags::from_arg_matches(&matches).unwrap()).unwrap().0
-    }
-
-    /// Whether a collector may read a file, by what its source says: each test of all collectors would take minutes.
-    fn reads(source: &str, file: &str) -> bool {
-        let name = file.rsplit('/').next().unwrap_or_default();
-        let start = name.trim_end_matches(|it: char| it.is_ascii_digit());
-        let words = file.split('/').skip(1).filter(|it| {
-            !matches!(
-                *it,
-                "sys" | "class" | "devices" | "system" | "net" | "block"
-            )
-        });
-        source.contains(start)
-            || words
-                .into_iter()
-                .any(|it| it.len() > 3 && source.contains(it))
-    }
-
-    fn check(collector: &dyn Collector, file: &str, text: Option<&str>) {
-        let mut out = Vec::new();
-        let scrape = Scrape {
-            deadline: Instant::now() + Duration::from_secs(60),
-        };
-        let collected = catch_unwind(AssertUnwindSafe(|| collector.collect(&scrape, &mut out)));
-        assert!(
-            collected.is_ok(),
-            "{} panics when {file} is {text:?}",
-            collector.name()
-        );
-        let written = write(&gather(out).0, Format::Text);
-        let written = String::from_utf8(written).unwrap();
-        if let Err(error) = parse::text_strict(&written) {
-            panic!(
-                "{} is ill-formed when {file} is {text:?}: {error}\n{written}",
-                collector.name()
-            );
-        }
     }
 }

@@ -42,7 +42,7 @@ enum EbsError {
 
 /// What one volume says.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Stats {
+pub(crate) struct Stats {
     counters: [u64; COUNTERS.len()],
     queue: u64,
     read: exposition::Histogram,
@@ -162,9 +162,9 @@ pub(crate) fn descs() -> Vec<Desc> {
 
 /// The page of EBS' statistics (AWS, "Amazon EBS detailed performance statistics"): a word that marks it, counters, a gap, two
 /// histograms of 64 bins.
-const PAGE: usize = 4096;
+pub(crate) const PAGE: usize = 4096;
 const PAGE_ID: u32 = 0xd0;
-const MAGIC: u32 = 0x3c23_b510;
+pub(crate) const MAGIC: u32 = 0x3c23_b510;
 const HISTOGRAMS: [usize; 2] = [512, 512 + 8 + 64 * BIN];
 const BIN: usize = 24;
 const BINS: u64 = 64;
@@ -274,7 +274,7 @@ fn volumes(folder: &Path) -> io::Result<Vec<(String, String)>> {
     Ok(found)
 }
 
-fn parse(page: &[u8]) -> Option<Stats> {
+pub(crate) fn parse(page: &[u8]) -> Option<Stats> {
     if page.len() != PAGE || u32_at(page, 0)? != MAGIC {
         return None;
     }

@@ -27,7 +27,7 @@ impl Pattern {
 pub(crate) struct Default {
     /// Empty for none.
     #[cfg_attr(
-        not(test),
+        not(any(test, feature = "fuzzing")),
         expect(dead_code, reason = "tests hold the two against each other")
     )]
     pub(crate) expression: &'static str,

@@ -150,11 +150,11 @@ impl Host {
     fn read_kept(&self, path: &Path) -> io::Result<String> {
         let kept = self.lock().get(path.as_os_str()).cloned();
         if let Some(kept) = kept {
-            if let Ok(text) = kept.read() {
-                return Ok(text);
-            }
-            // The device went away; one of the same name may have come.
-            self.lock().remove(path.as_os_str());
+            match kept.read() {
+                // The device went away; one of the same name may have come.
+                Err(error) if !is_refused(&error) => self.lock().remove(path.as_os_str()),
+                answer => return answer,
+            };
         }
         let file = fs::File::open(path)?;
         let kind =
@@ -163,14 +163,16 @@ impl Host {
             file,
             whole: kind == Ok(SYSFS),
         };
-        let text = kept.read()?;
-        if matches!(kind, Ok(PROCFS | SYSFS)) {
+        let answer = kept.read();
+        // Some have no answer at times, as a link's speed while it is down: asking them again is cheaper with an open one, too.
+        let asked_again = answer.as_ref().map_or_else(is_refused, |_| true);
+        if asked_again && matches!(kind, Ok(PROCFS | SYSFS)) {
             let mut all = self.lock();
             if all.len() < MAX_KEPT {
                 all.insert(path.as_os_str().to_owned(), Arc::new(kept));
             }
         }
-        Ok(text)
+        answer
     }
 
     /// Closes what is kept below a folder that may not be the same any more.
@@ -265,6 +267,11 @@ impl Host {
     }
 }
 
+/// Whether a device is there and has no answer now.
+fn is_refused(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP))
+}
+
 fn list(folder: &Path, wanted: impl Fn(fs::FileType) -> bool) -> Result<Vec<String>, HostError> {
     let error = |source| HostError::Read {
         path: folder.to_owned(),
@@ -284,31 +291,40 @@ fn list(folder: &Path, wanted: impl Fn(fs::FileType) -> bool) -> Result<Vec<Stri
 impl Kept {
     /// The whole file from its start; what is no UTF-8 in it is replaced.
     fn read(&self) -> io::Result<String> {
-        let mut bytes = vec![0; USUAL_SIZE];
-        let mut length = 0;
-        loop {
-            let room = bytes.get_mut(length..).unwrap_or_default();
-            let offset = u64::try_from(length).map_err(io::Error::other)?;
-            let read = match self.file.read_at(room, offset) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                read => read?,
-            };
-            length += read;
-            if read == 0 || (self.whole && length < bytes.len()) {
-                break;
+        // Most are of a few bytes: what is kept of them needs no room for more.
+        let mut start = [0; USUAL_SIZE];
+        let length = self.fill(&mut start, 0)?;
+        let mut bytes = start.get(..length).unwrap_or_default().to_vec();
+        let mut filled = length;
+        while filled == bytes.len() && filled >= USUAL_SIZE {
+            if filled > MAX_SIZE {
+                return Err(io::Error::other("it has more than 16 MiB"));
             }
-            if length == bytes.len() {
-                if length > MAX_SIZE {
-                    return Err(io::Error::other("it has more than 16 MiB"));
-                }
-                bytes.resize(length * 4, 0);
-            }
+            bytes.resize(filled * 4, 0);
+            filled += self.fill(bytes.get_mut(filled..).unwrap_or_default(), filled)?;
         }
-        bytes.truncate(length);
+        bytes.truncate(filled);
         Ok(match String::from_utf8(bytes) {
             Ok(text) => text,
             Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
         })
+    }
+
+    /// Reads from an offset on, until the room is full or the file ends; how many bytes there were.
+    fn fill(&self, room: &mut [u8], offset: usize) -> io::Result<usize> {
+        let mut length = 0;
+        while let Some(rest) = room.get_mut(length..).filter(|it| !it.is_empty()) {
+            let at = u64::try_from(offset + length).map_err(io::Error::other)?;
+            let read = match self.file.read_at(rest, at) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read?,
+            };
+            length += read;
+            if read == 0 || self.whole {
+                break;
+            }
+        }
+        Ok(length)
     }
 }
 

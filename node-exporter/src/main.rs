@@ -1,42 +1,11 @@
 //! node-exporter: what a Linux host tells about itself, for Prometheus; takes the place of Prometheus' node_exporter.
 
-mod collectors;
-mod dbus;
-mod ebs;
-mod ethtool;
-mod filter;
-mod flags;
-mod host;
-mod netlink;
+use std::process::ExitCode;
 
-use std::{error::Error, process::ExitCode};
-
-use daemon::{Program, Registry, Service, Settings};
-
-use crate::flags::Flags;
-
-const PROGRAM: Program = Program {
-    name: "node-exporter",
-    namespace: "node_exporter",
-    about: "Metrics of a Linux host for Prometheus: CPU, memory, disks, file systems, network, services",
-    listen: ":9100",
-    version: env!("CARGO_PKG_VERSION"),
-};
+/// One small heap for all threads. The C library's keeps what each thread freed, which is more than a scrape needs.
+#[global_allocator]
+static HEAP: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args();
-    if arguments.nth(1).as_deref() == Some("ebs-stats") {
-        return ebs::main(std::iter::once("ebs-stats".to_owned()).chain(arguments));
-    }
-    daemon::main(&PROGRAM, run)
-}
-
-async fn run(flags: Flags) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let (enabled, disabled) = collectors::make(&flags)?;
-    let registry = Registry::new("node", PROGRAM.namespace, enabled).with_disabled(disabled);
-    let names: Vec<_> = registry.names().collect();
-    tracing::info!(collectors = names.join(","), "Enabled collectors");
-    let service = Service::open(Settings::new(&PROGRAM, flags.common.web, registry)).await?;
-    service.serve().await;
-    Ok(())
+    node_exporter::main()
 }

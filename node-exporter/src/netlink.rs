@@ -76,7 +76,7 @@ pub(crate) fn links() -> io::Result<BTreeMap<i32, String>> {
     Ok(messages.iter().filter_map(|it| link(it)).collect())
 }
 
-fn link(body: &[u8]) -> Option<(i32, String)> {
+pub(crate) fn link(body: &[u8]) -> Option<(i32, String)> {
     let name = attributes(body.get(16..)?)
         .find(|(kind, _)| *kind == IFLA_IFNAME)?
         .1;
@@ -84,7 +84,7 @@ fn link(body: &[u8]) -> Option<(i32, String)> {
 }
 
 /// The first message's type and body, and what follows it.
-fn message(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+pub(crate) fn message(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     let length = usize::try_from(u32_at(bytes, 0)?).ok()?;
     let body = bytes.get(HEADER..length)?;
     Some((

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use testkit::{Program, get, golden, root};
 
@@ -283,4 +283,29 @@ fn broken_files() {
             running.log()
         );
     }
+}
+
+/// What public dashboards and alert rules query comes out of one of the machines.
+#[test]
+fn names_that_others_query() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    let catalogue = read("node-exporter/metrics.tsv");
+    let mut known: BTreeSet<&str> = catalogue
+        .lines()
+        .filter_map(|it| it.split('\t').next())
+        .collect();
+    let goldens = [
+        "linux-6.18-vm",
+        "linux-5.10-ec2-nvme",
+        "linux-5.10-ec2-nvme-switches",
+        "linux-6.1-metal",
+        "linux-6.12-storage",
+    ];
+    let goldens = goldens.map(|it| read(&format!("node-exporter/tests/golden/{it}.prom")));
+    let samples = goldens.iter().flat_map(|it| it.lines());
+    known.extend(samples.filter_map(|it| it.split(['{', ' ']).next()));
+    let names = read("node-exporter/tests/public-names.txt");
+    let names = names.lines().filter(|it| !it.starts_with('#'));
+    let missing: Vec<_> = names.filter(|it| !known.contains(it)).collect();
+    assert_eq!(missing, [""; 0]);
 }

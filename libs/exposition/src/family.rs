@@ -1,6 +1,6 @@
 //! Families of metrics: what collectors give, what parsers return and what is written.
 
-use std::{borrow::Cow, cmp::Ordering, collections::BTreeMap, fmt};
+use std::{borrow::Cow, cmp::Ordering, fmt};
 
 use crate::{Desc, NameError, is_label_name, is_metric_name};
 
@@ -366,24 +366,25 @@ pub enum Conflict {
 /// What cannot stand beside the rest is left out and reported, so that one bad producer costs its own metrics only.
 #[must_use]
 pub fn gather(families: Vec<Family>) -> (Vec<Family>, Vec<Conflict>) {
-    let mut merged: BTreeMap<Cow<'static, str>, Family> = BTreeMap::new();
+    let mut families = families;
+    // Stable: the first of a name decides its type and help text.
+    families.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut merged: Vec<Family> = Vec::with_capacity(families.len());
     let mut conflicts = Vec::new();
     for mut family in families {
-        let Some(first) = merged.get_mut(&family.name) else {
-            merged.insert(family.name.clone(), family);
-            continue;
-        };
-        if first.kind == family.kind {
-            first.metrics.append(&mut family.metrics);
-        } else {
-            conflicts.push(Conflict::Kind {
+        match merged.last_mut().filter(|it| it.name == family.name) {
+            None => merged.push(family),
+            Some(first) if first.kind == family.kind => {
+                first.metrics.append(&mut family.metrics);
+            }
+            Some(first) => conflicts.push(Conflict::Kind {
                 name: family.name.into_owned(),
                 first: first.kind,
                 second: family.kind,
-            });
+            }),
         }
     }
-    for family in merged.values_mut() {
+    for family in &mut merged {
         // Stable: of two equal metrics the first given stays.
         family.metrics.sort_by(|a, b| a.labels.listing(&b.labels));
         let name = &family.name;
@@ -398,7 +399,7 @@ pub fn gather(families: Vec<Family>) -> (Vec<Family>, Vec<Conflict>) {
             same
         });
     }
-    (merged.into_values().collect(), conflicts)
+    (merged, conflicts)
 }
 
 #[cfg(test)]

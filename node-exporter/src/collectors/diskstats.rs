@@ -45,7 +45,7 @@ pub(super) const ENTRY: Entry = Entry {
 };
 
 const OLD: &str = "collector.diskstats.ignored-devices";
-const FILTER: FilterFlags = FilterFlags {
+pub(super) const FILTER: FilterFlags = FilterFlags {
     exclude: "collector.diskstats.device-exclude",
     include: "collector.diskstats.device-include",
     old_exclude: Some(OLD),

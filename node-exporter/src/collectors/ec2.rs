@@ -172,7 +172,7 @@ fn is_whole(answer: &[u8]) -> bool {
 }
 
 /// The body of a good answer: one line of visible characters.
-fn parse(answer: &[u8]) -> Option<String> {
+pub(super) fn parse(answer: &[u8]) -> Option<String> {
     let text = str::from_utf8(answer).ok()?;
     let (head, body) = text.split_once("\r\n\r\n")?;
     if head.split(' ').nth(1)? != "200" {

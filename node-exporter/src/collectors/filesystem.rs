@@ -79,8 +79,7 @@ pub(super) const ENTRY: Entry = Entry {
             mounts: MOUNTS.read(setup.matches)?,
             types: TYPES.read(setup.matches)?,
             patience: duration(setup.matches, TIMEOUT, PATIENCE)?,
-            late: Arc::default(),
-            stuck: Arc::default(),
+            askers: Askers::new(Arc::clone(&setup.host)),
         }))
     },
     descs: &[
@@ -100,7 +99,7 @@ const TIMEOUT: &str = "collector.filesystem.mount-timeout";
 const WORKERS: &str = "collector.filesystem.stat-workers";
 const OLD_MOUNTS: &str = "collector.filesystem.ignored-mount-points";
 const OLD_TYPES: &str = "collector.filesystem.ignored-fs-types";
-const MOUNTS: FilterFlags = FilterFlags {
+pub(super) const MOUNTS: FilterFlags = FilterFlags {
     exclude: "collector.filesystem.mount-points-exclude",
     include: "collector.filesystem.mount-points-include",
     old_exclude: Some(OLD_MOUNTS),
@@ -110,7 +109,7 @@ const MOUNTS: FilterFlags = FilterFlags {
         matches: Some(is_system),
     },
 };
-const TYPES: FilterFlags = FilterFlags {
+pub(super) const TYPES: FilterFlags = FilterFlags {
     exclude: "collector.filesystem.fs-types-exclude",
     include: "collector.filesystem.fs-types-include",
     old_exclude: Some(OLD_TYPES),
@@ -222,10 +221,7 @@ struct Filesystem {
     mounts: Filter,
     types: Filter,
     patience: Duration,
-    /// Mount points whose statfs is not back.
-    stuck: Arc<Mutex<BTreeSet<String>>>,
-    /// Answers that came after their scrape, and when.
-    late: Arc<Mutex<BTreeMap<String, (Instant, Answer)>>>,
+    askers: Arc<Askers>,
 }
 
 /// A line of mountinfo.
@@ -307,15 +303,17 @@ impl Filesystem {
         let patience = self.patience.min(scrape.remaining(MARGIN));
         let end = Instant::now() + patience;
         let mut waiting: BTreeSet<String> = {
-            let stuck = lock(&self.stuck);
+            let stuck = lock(&self.askers.stuck);
             let points = mounts.iter().map(|it| &it.point);
             points.filter(|it| !stuck.contains(*it)).cloned().collect()
         };
-        let queue: VecDeque<String> = waiting.iter().cloned().collect();
-        let queue = Arc::new(Mutex::new(queue));
         let (send, receive) = mpsc::channel();
+        let queue = Queue {
+            points: Arc::new(Mutex::new(waiting.iter().cloned().collect())),
+            answers: send,
+        };
         let mut answers = BTreeMap::new();
-        self.start(&queue, &send);
+        self.askers.set_on(&queue);
         while !waiting.is_empty() {
             let left = end.saturating_duration_since(Instant::now());
             match receive.recv_timeout(left.min(STALL)) {
@@ -326,45 +324,97 @@ impl Filesystem {
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) if Instant::now() >= end => break,
                 Err(RecvTimeoutError::Timeout) => {
-                    if !lock(&queue).is_empty() {
-                        self.start(&queue, &send);
+                    if !lock(&queue.points).is_empty() {
+                        self.askers.set_on(&queue);
                     }
                 }
             }
         }
         // Those that nobody began to ask are asked next time.
-        lock(&queue).clear();
+        lock(&queue.points).clear();
         drop(receive);
-        let mut late = lock(&self.late);
+        let mut late = lock(&self.askers.late);
         late.retain(|_, (since, _)| since.elapsed() < FRESH);
         for (point, (_, answer)) in &*late {
             answers.entry(point.clone()).or_insert(*answer);
         }
         answers
     }
+}
 
-    /// Starts a thread that asks until the queue is empty. It belongs to no scrape: when a mount hangs, it hangs with it, and
-    /// the mount is stuck until it is back. There is one such thread per stuck mount at most.
-    fn start(&self, queue: &Arc<Mutex<VecDeque<String>>>, send: &mpsc::Sender<(String, Answer)>) {
-        let (queue, send) = (Arc::clone(queue), send.clone());
-        let (stuck, host) = (Arc::clone(&self.stuck), Arc::clone(&self.host));
-        let late = Arc::clone(&self.late);
+/// What a scrape asks for, and where the answers go.
+#[derive(Clone)]
+struct Queue {
+    points: Arc<Mutex<VecDeque<String>>>,
+    answers: mpsc::Sender<(String, Answer)>,
+}
+
+/// The threads that ask. They belong to no scrape: when a mount hangs, one of them hangs with it, and the mount is stuck until it
+/// is back. There is one for each stuck mount at most, and one that waits for the next scrape.
+struct Askers {
+    host: Arc<Host>,
+    /// Mount points whose statfs is not back.
+    stuck: Mutex<BTreeSet<String>>,
+    /// Answers that came after their scrape, and when.
+    late: Mutex<BTreeMap<String, (Instant, Answer)>>,
+    /// The one that waits; it ends with this.
+    idle: Mutex<Option<mpsc::SyncSender<(Arc<Self>, Queue)>>>,
+}
+
+impl Askers {
+    fn new(host: Arc<Host>) -> Arc<Self> {
+        Arc::new(Self {
+            host,
+            stuck: Mutex::default(),
+            late: Mutex::default(),
+            idle: Mutex::default(),
+        })
+    }
+
+    /// Has one more thread ask until the queue is empty.
+    fn set_on(self: &Arc<Self>, queue: &Queue) {
+        let task = (Arc::clone(self), queue.clone());
+        let idle = lock(&self.idle).take();
+        if idle.is_some_and(|it| it.send(task.clone()).is_ok()) {
+            return;
+        }
         let work = move || {
-            loop {
-                let next = lock(&queue).pop_front();
-                let Some(point) = next else { return };
-                lock(&stuck).insert(point.clone());
-                let answer = Room::of(&host.rooted(&point));
-                lock(&stuck).remove(&point);
-                if let Err(SendError((point, answer))) = send.send((point, answer)) {
-                    lock(&late).insert(point, (Instant::now(), answer));
-                    return;
-                }
+            let mut next = Some(task);
+            while let Some((all, queue)) = next {
+                all.empty(&queue);
+                let tasks = all.wait();
+                drop((all, queue));
+                next = tasks.and_then(|it| it.recv().ok());
             }
         };
         let thread = std::thread::Builder::new().name("statfs".to_owned());
         if let Err(error) = thread.stack_size(64 * 1024).spawn(work) {
             tracing::warn!(%error, "cannot start a thread for statfs");
+        }
+    }
+
+    /// Where the next task of a thread comes from; None when another one waits already.
+    fn wait(&self) -> Option<mpsc::Receiver<(Arc<Self>, Queue)>> {
+        let mut idle = lock(&self.idle);
+        if idle.is_some() {
+            return None;
+        }
+        let (send, receive) = mpsc::sync_channel(1);
+        *idle = Some(send);
+        Some(receive)
+    }
+
+    fn empty(&self, queue: &Queue) {
+        loop {
+            let next = lock(&queue.points).pop_front();
+            let Some(point) = next else { return };
+            lock(&self.stuck).insert(point.clone());
+            let answer = Room::of(&self.host.rooted(&point));
+            lock(&self.stuck).remove(&point);
+            if let Err(SendError((point, answer))) = queue.answers.send((point, answer)) {
+                lock(&self.late).insert(point, (Instant::now(), answer));
+                return;
+            }
         }
     }
 }

@@ -325,7 +325,7 @@ impl Netdev {
 }
 
 /// A device's name and statistics.
-fn link(message: &[u8]) -> Option<(String, [u64; FIELDS.len()])> {
+pub(super) fn link(message: &[u8]) -> Option<(String, [u64; FIELDS.len()])> {
     let (mut name, mut fields) = (None, None);
     for (kind, value) in attributes(message.get(16..)?) {
         match kind {
@@ -345,7 +345,7 @@ fn link(message: &[u8]) -> Option<(String, [u64; FIELDS.len()])> {
 }
 
 /// The device, the prefix' length and the address of struct ifaddrmsg.
-fn address(message: &[u8]) -> Option<(i32, u8, IpAddr)> {
+pub(super) fn address(message: &[u8]) -> Option<(i32, u8, IpAddr)> {
     let found: Vec<_> = attributes(message.get(8..)?).collect();
     // At the ends of a tunnel the other address is the peer's.
     let find = |kind| found.iter().find(|it| it.0 == kind);

@@ -34,7 +34,7 @@ pub(super) const ENTRY: Entry = Entry {
 };
 
 const FIELDS: &str = "collector.netstat.fields";
-const DEFAULT: Default = Default {
+pub(super) const DEFAULT: Default = Default {
     expression: "^(.*_(InErrors|InErrs)|Ip_Forwarding|Ip(6|Ext)_(InOctets|OutOctets)|Icmp6?_(InMsgs|OutMsgs)|TcpExt_(Listen.*|Syncookies.*|TCPSynRetrans|TCPTimeouts|TCPOFOQueue|TCPRcvQDrop)|Tcp_(ActiveOpens|InSegs|OutSegs|OutRsts|PassiveOpens|RetransSegs|CurrEstab)|Udp6?_(InDatagrams|OutDatagrams|NoPorts|RcvbufErrors|SndbufErrors))$",
     matches: Some(is_usual),
 };

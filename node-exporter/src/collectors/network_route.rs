@@ -39,7 +39,7 @@ struct Routes;
 
 /// One way of a route.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-struct Hop {
+pub(super) struct Hop {
     device: i32,
     source: String,
     destination: String,
@@ -86,7 +86,7 @@ impl Collector for Routes {
 }
 
 /// The ways of a route to other hosts; None for what is none.
-fn parse(message: &[u8]) -> Option<Vec<Hop>> {
+pub(super) fn parse(message: &[u8]) -> Option<Vec<Hop>> {
     let length = *message.get(1)?;
     let mut hop = Hop {
         protocol: *message.get(5)?,

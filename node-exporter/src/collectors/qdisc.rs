@@ -115,7 +115,7 @@ struct Queues {
 
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-struct Queue {
+pub(super) struct Queue {
     iface_name: String,
     parent: u32,
     kind: String,
@@ -178,7 +178,7 @@ fn ask() -> std::io::Result<Vec<Queue>> {
     Ok(queues.collect())
 }
 
-fn parse(message: &[u8]) -> Option<(i32, Queue)> {
+pub(super) fn parse(message: &[u8]) -> Option<(i32, Queue)> {
     let parent = u32_at(message, 12)?;
     let mut queue = Queue {
         parent: if parent == ROOT { 0 } else { parent },

@@ -49,7 +49,7 @@ struct Tcp {
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Counts {
+pub(super) struct Counts {
     states: [u64; NAMES.len()],
     unknown: u64,
     received: u64,
@@ -103,7 +103,7 @@ fn question(family: AddressFamily) -> Vec<u8> {
 
 impl Counts {
     /// Adds one connection: struct inet_diag_msg.
-    fn add(&mut self, message: &[u8]) {
+    pub(super) fn add(&mut self, message: &[u8]) {
         let (Some(&state), Some(received), Some(sending)) =
             (message.get(1), u32_at(message, 56), u32_at(message, 60))
         else {

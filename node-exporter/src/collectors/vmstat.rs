@@ -27,7 +27,7 @@ pub(super) const ENTRY: Entry = Entry {
 };
 
 const FIELDS: &str = "collector.vmstat.fields";
-const DEFAULT: Default = Default {
+pub(super) const DEFAULT: Default = Default {
     expression: "^(oom_kill|pgpg|pswp|pg.*fault).*",
     matches: Some(|name| {
         let paging = |it: &str| it.strip_prefix("pg").is_some_and(|it| it.contains("fault"));
