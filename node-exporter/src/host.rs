@@ -472,6 +472,38 @@ pub(crate) mod tests {
         assert!(host.lock().is_empty());
     }
 
+    /// As `/proc/net/tcp` does when connections come: what is read is what was there at one time, and never has a hole.
+    #[test]
+    fn a_file_may_grow_while_it_is_read() {
+        use std::io::Write;
+        const LINE: &str = "a line of some length that a connection has\n";
+        let host = host("/");
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_owned();
+        let mut seen = 0;
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                for _ in 0..20_000 {
+                    file.write_all(LINE.as_bytes()).unwrap();
+                }
+            });
+            loop {
+                let last = writer.is_finished();
+                let text = host.read(&path).unwrap();
+                assert!(text.len() >= seen, "{} after {seen}", text.len());
+                seen = text.len();
+                let end = text.len() % LINE.len();
+                let whole = text.get(..text.len() - end).unwrap();
+                assert!(whole.split_inclusive('\n').all(|it| it == LINE));
+                assert!(LINE.starts_with(text.get(whole.len()..).unwrap()));
+                if last {
+                    break;
+                }
+            }
+        });
+        assert_eq!(seen, 20_000 * LINE.len());
+    }
+
     #[test]
     fn integers() {
         for (text, expect) in [
