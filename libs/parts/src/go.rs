@@ -71,6 +71,8 @@ pub(crate) fn build(module: &Module, cache: &Path) -> Result<PathBuf, PartError>
         .arg("install")
         .arg(format!("{}@{}", module.module, module.version))
         .env("GOBIN", &folder)
+        // Also where somebody said that the machine's own Go is to do.
+        .env("GOTOOLCHAIN", "auto")
         .env("GOFLAGS", "-modcacherw");
     debian::run(&part, install)?;
     Ok(program)
