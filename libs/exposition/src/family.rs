@@ -359,6 +359,16 @@ pub enum Conflict {
         /// Its labels as written.
         labels: String,
     },
+    /// A metric has the name of a part of another, as `a_count` has of a histogram `a`.
+    #[error("{name} is a part of the {kind} {whole}; it is left out as a metric of its own")]
+    Part {
+        /// The name.
+        name: String,
+        /// Whose part it is.
+        whole: String,
+        /// What that is.
+        kind: Kind,
+    },
 }
 
 /// Makes one exposition of what several collectors gave: families sorted by name and merged, metrics sorted by labels, each once.
@@ -399,7 +409,35 @@ pub fn gather(families: Vec<Family>) -> (Vec<Family>, Vec<Conflict>) {
             same
         });
     }
+    let parts = parts(&merged);
+    merged.retain(|family| {
+        let whole = parts.iter().find(|(name, ..)| *name == family.name);
+        if let Some((name, whole, kind)) = whole {
+            conflicts.push(Conflict::Part {
+                name: name.clone(),
+                whole: whole.clone(),
+                kind: *kind,
+            });
+        }
+        whole.is_none()
+    });
     (merged, conflicts)
+}
+
+/// The names that histograms and summaries take for their parts, with whose they are.
+fn parts(families: &[Family]) -> Vec<(String, String, Kind)> {
+    let mut parts = Vec::new();
+    for family in families {
+        let suffixes: &[&str] = match family.kind {
+            Kind::Histogram => &["_bucket", "_count", "_sum"],
+            Kind::Summary => &["_count", "_sum"],
+            _ => &[],
+        };
+        let name = &family.name;
+        let some = suffixes.iter().map(|it| format!("{name}{it}"));
+        parts.extend(some.map(|it| (it, name.to_string(), family.kind)));
+    }
+    parts
 }
 
 #[cfg(test)]
@@ -457,6 +495,21 @@ mod tests {
                     labels: r#"{x="1",y="1"}"#.to_owned()
                 },
             ]
+        );
+    }
+
+    #[test]
+    fn parts_of_others_are_no_metrics_of_their_own() {
+        let whole = Family::new("a", Kind::Histogram, "A.").unwrap();
+        let part = Family::new("a_bucket", Kind::Untyped, "").unwrap();
+        let other = Family::new("a_total", Kind::Counter, "").unwrap();
+        let (families, conflicts) = gather(vec![part, other, whole]);
+        let names: Vec<_> = families.iter().map(Family::name).collect();
+        assert_eq!(names, ["a", "a_total"]);
+        let texts: Vec<_> = conflicts.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            texts,
+            ["a_bucket is a part of the histogram a; it is left out as a metric of its own"]
         );
     }
 
