@@ -225,7 +225,10 @@ impl Registry {
             }
         }
         let given_up = queue.give_up();
-        for outcome in std::mem::take(&mut *lock(&queue.outcomes)) {
+        let mut outcomes = std::mem::take(&mut *lock(&queue.outcomes));
+        // Whoever was faster: where two have a name in common, the earlier in the list has the say.
+        outcomes.sort_by_key(|it| it.index);
+        for outcome in outcomes {
             families.extend(outcome.families);
             ends.insert(outcome.index, (outcome.result, outcome.duration));
         }
