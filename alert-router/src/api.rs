@@ -13,6 +13,12 @@ use crate::engine::{Engine, Metrics, Stopping};
 /// Larger bodies are refused; Prometheus sends 64 alerts at a time.
 const MAX_BODY: usize = 16 << 20;
 
+/// Reads a body of alerts, for the fuzz target.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn read(body: &[u8]) {
+    drop(v2::parse(body));
+}
+
 /// What the API answers from.
 pub(crate) struct Api {
     pub(crate) engine: Engine,

@@ -15,12 +15,14 @@ pub(crate) enum Command {
     /// Serve; also when no command is named, as Alertmanager does.
     Run(Vec<OsString>),
     CheckConfig(Vec<PathBuf>),
+    /// One of `cli`'s.
+    Other(Vec<OsString>),
 }
 
 /// Commands: run (the default), check-config FILE….
 #[derive(Debug, Parser)]
 #[command(
-    after_help = "Commands:\n  run                   serve; what the program does when no command is named\n  check-config FILE...  say whether configuration files can be used"
+    after_help = "Commands:\n  run                   serve; what the program does when no command is named\n  check-config FILE...  say whether configuration files can be used\n  template render       show what a template makes of an alert"
 )]
 pub(crate) struct RunFlags {
     /// The configuration, in Alertmanager's format.
@@ -93,6 +95,7 @@ pub(crate) fn command(mut arguments: Vec<OsString>) -> Command {
         Some("check-config") if arguments.len() > 2 => {
             Command::CheckConfig(arguments.into_iter().skip(2).map(PathBuf::from).collect())
         }
+        Some(name) if crate::cli::COMMANDS.contains(&name) => Command::Other(arguments),
         _ => Command::Run(arguments),
     }
 }
@@ -167,6 +170,7 @@ mod tests {
                 daemon::flags::parse(&PROGRAM, arguments).map_err(|it| it.to_string())
             }
             Command::CheckConfig(files) => Err(format!("{files:?}")),
+            Command::Other(arguments) => Err(format!("{arguments:?}")),
         }
     }
 

@@ -184,10 +184,10 @@ impl Api {
     }
 }
 
-type Refusal = (StatusCode, u16, String);
+pub(super) type Refusal = (StatusCode, u16, String);
 
 /// A body of alerts. What is missing or of another type is said as Alertmanager's validation says it.
-fn parse(body: &[u8]) -> Result<Vec<Posted>, Refusal> {
+pub(super) fn parse(body: &[u8]) -> Result<Vec<Posted>, Refusal> {
     let bad = |reason: String| {
         (
             StatusCode::BAD_REQUEST,

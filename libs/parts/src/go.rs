@@ -36,7 +36,41 @@ const DEBIAN: Part = Part {
     path: "usr/lib/go-1.19/bin/go",
     at_least: AT_LEAST,
 };
-const TOOLCHAIN: &str = "v0.0.1-go1.25.4.linux-amd64";
+const TOOLCHAIN: &str = "v0.0.1-go1.26.8.linux-amd64";
+
+/// Builds a program of Go in a folder with a `go.mod`, and gives its path. The compiler keeps what it built, so that a second time
+/// costs a second.
+///
+/// # Errors
+/// When there is no Go and none can be fetched, or it does not compile.
+pub fn program(folder: &Path, name: &'static str) -> Result<PathBuf, PartError> {
+    let cache = crate::cache();
+    let disk = |source| PartError::Cache {
+        path: cache.clone(),
+        source,
+    };
+    let programs = cache.join("go/bin/own");
+    fs::create_dir_all(&programs).map_err(disk)?;
+    let lock = fs::File::create(cache.join("go/lock")).map_err(disk)?;
+    lock.lock().map_err(disk)?;
+    let program = programs.join(name);
+    let mut build = command(find(&cache)?);
+    build
+        .args(["build", "-o"])
+        .arg(&program)
+        .arg(".")
+        .current_dir(folder)
+        .env("GOTOOLCHAIN", "auto")
+        .env("GOFLAGS", "-modcacherw");
+    let part = Part {
+        program: name,
+        package: name,
+        path: "",
+        at_least: (0, 0),
+    };
+    debian::run(&part, build)?;
+    Ok(program)
+}
 
 /// Builds a program, unless the cache has it.
 pub(crate) fn build(module: &Module, cache: &Path) -> Result<PathBuf, PartError> {

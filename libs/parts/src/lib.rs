@@ -70,7 +70,7 @@ pub const ALL: &[Part] = &[
     },
 ];
 
-pub use go::{MODULES, Module};
+pub use go::{MODULES, Module, program as go_program};
 
 /// A part that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
