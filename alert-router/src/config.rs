@@ -15,19 +15,20 @@ use std::{
     time::Duration,
 };
 
+use daemon::chain;
 use serde::Deserialize;
 
 pub(crate) use self::{
     duration::Span,
     receiver::{
-        EmailSettings, HttpSettings, Integration, Kind, Receiver, SecretSource, SlackSettings,
-        TlsSettings, WebhookSettings,
+        EmailSettings, HttpSettings, Integration, Kind, Receiver, SecretSource, SlackMessage,
+        SlackSettings, TlsSettings, WebhookSettings, addresses,
     },
     route::Route,
     yaml::NotYet,
 };
 use self::{receiver::ReceiverFile, route::RouteFile};
-use crate::repair::RepairCommands;
+use crate::{repair::RepairCommands, template::Templates};
 
 /// A larger file is no configuration.
 const MAX_SIZE: u64 = 4 << 20;
@@ -39,6 +40,7 @@ pub(crate) struct Config {
     pub(crate) route: Arc<Route>,
     /// In the order of the file.
     pub(crate) receivers: Vec<Receiver>,
+    pub(crate) templates: Templates,
     pub(crate) repair_commands: RepairCommands,
     /// The file without its secrets, for `/api/v2/status`.
     pub(crate) shown: String,
@@ -70,8 +72,9 @@ struct File {
     repair_commands: BTreeMap<String, String>,
     #[expect(dead_code, reason = "refused when given")]
     inhibit_rules: Option<NotYet>,
-    #[expect(dead_code, reason = "refused when given")]
-    templates: Option<NotYet>,
+    /// Patterns of files, from the configuration's folder.
+    #[serde(default)]
+    templates: Vec<PathBuf>,
     #[expect(dead_code, reason = "refused when given")]
     time_intervals: Option<NotYet>,
     #[expect(dead_code, reason = "refused when given")]
@@ -147,6 +150,8 @@ impl Config {
         let route = file
             .route
             .ok_or("route is missing: add a route with a receiver")?;
+        let patterns: Vec<_> = file.templates.iter().map(|it| folder.join(it)).collect();
+        let templates = Templates::load(&patterns).map_err(|error| chain(&error).to_string())?;
         let names: Vec<&str> = receivers.iter().map(|it| it.name.as_str()).collect();
         let route = route.check(&names)?;
         Ok(Self {
@@ -156,6 +161,7 @@ impl Config {
                 .map_or(Duration::from_secs(300), |it| it.0),
             route: Arc::new(route),
             receivers,
+            templates,
             repair_commands: RepairCommands::new(file.repair_commands)?,
             shown: yaml::without_secrets(text),
             hash: text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {

@@ -9,6 +9,7 @@ mod engine;
 mod flags;
 #[cfg(feature = "fuzzing")]
 pub mod fuzz;
+mod go_regex;
 mod matcher;
 mod receivers;
 mod repair;

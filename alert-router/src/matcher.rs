@@ -4,7 +4,7 @@ use std::fmt;
 
 use regex::Regex;
 
-use crate::alert::Pairs;
+use crate::{alert::Pairs, go_regex};
 
 /// A condition on one label. A missing label counts as an empty one.
 #[derive(Debug, Clone)]
@@ -51,19 +51,11 @@ impl Matcher {
         let regex = match operator {
             Operator::Equal | Operator::NotEqual => None,
             Operator::Regex | Operator::NotRegex => {
-                let regex = Regex::new(&format!("^(?:{value})$"));
-                Some(regex.map_err(|error| {
-                    MatcherError::Regex {
-                        text: format!("{name}{operator}{value:?}"),
-                        value: value.clone(),
-                        // The library draws the place over several lines; the last says what is wrong.
-                        reason: error
-                            .to_string()
-                            .lines()
-                            .last()
-                            .unwrap_or_default()
-                            .replace("error: ", ""),
-                    }
+                let regex = go_regex::compile(&format!("^(?:{value})$"));
+                Some(regex.map_err(|reason| MatcherError::Regex {
+                    text: format!("{name}{operator}{value:?}"),
+                    value: value.clone(),
+                    reason,
                 })?)
             }
         };

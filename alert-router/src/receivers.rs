@@ -3,6 +3,7 @@
 mod email;
 pub(crate) mod message;
 mod slack;
+mod templated;
 mod webhook;
 
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
@@ -79,9 +80,21 @@ impl Senders {
     pub(crate) async fn send(&self, told: &Notification) -> Result<(), Failure> {
         let integration = &told.integration;
         let message = || Message::new(told, &self.config.repair_commands);
+        let templates = &self.config.templates;
+        let now = jiff::Timestamp::now();
         match &integration.kind {
             Kind::Slack(slack) => {
-                let body = slack::render(&message(), slack);
+                let data = templated::data(told, &self.context);
+                let is_users = slack.message.is_some() || templates.has_own("slack.default.");
+                let own = || slack::render(&message(), slack, &|it| templates.text(it, &data, now));
+                let body = if is_users {
+                    templated::slack(slack, templates, &data, now).unwrap_or_else(|error| {
+                        complain(integration, &error);
+                        own()
+                    })
+                } else {
+                    own()
+                };
                 self.post(integration, &slack.url, &slack.http, body, slack::check)
                     .await
             }
@@ -90,7 +103,15 @@ impl Senders {
                 self.post(integration, &webhook.url, &webhook.http, body, |_| Ok(()))
                     .await
             }
-            Kind::Email(email) => email::send(email, &message(), told, &self.mailbox).await,
+            Kind::Email(email) => {
+                let data = templated::data(told, &self.context);
+                let filled = email::Filled::new(email, templates, &data, now);
+                let filled = filled.unwrap_or_else(|error| {
+                    complain(integration, &error);
+                    email::Filled::plain(email)
+                });
+                email::send(email, &filled, &message(), told, &self.mailbox).await
+            }
         }
     }
 
@@ -144,6 +165,16 @@ impl Senders {
         })?;
         judge(response, check).await
     }
+}
+
+/// A template that fails must not keep anybody from an alert: the message is then the built-in one.
+fn complain(integration: &Integration, error: &str) {
+    tracing::error!(
+        receiver = integration.receiver,
+        integration = integration.name(),
+        error,
+        "a template fails; the built-in message is sent instead"
+    );
 }
 
 fn key(integration: &Integration) -> (String, &'static str, usize) {

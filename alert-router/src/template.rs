@@ -3,7 +3,7 @@
 
 mod exec;
 mod functions;
-pub(crate) mod go_regex;
+
 mod html;
 mod json;
 mod lex;
@@ -15,7 +15,7 @@ mod value;
 
 use std::{
     cell::RefCell,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -44,6 +44,8 @@ const MAX_FILE: u64 = 1 << 20;
 pub(crate) struct Templates {
     trees: BTreeMap<String, Arc<Tree>>,
     ids: Id,
+    /// Names that users' files define.
+    users: BTreeSet<String>,
 }
 
 /// Why templates cannot be used.
@@ -229,6 +231,7 @@ impl Templates {
         let mut templates = Self {
             trees: BTreeMap::new(),
             ids: 0,
+            users: BTreeSet::new(),
         };
         for text in DEFAULTS {
             templates.add("", text)?;
@@ -252,24 +255,33 @@ impl Templates {
                     source,
                 })?;
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
-                templates
-                    .add(&name, &text)
+                let added = templates.add(&name, &text);
+                added
+                    .map(|names| templates.users.extend(names))
                     .map_err(|source| TemplateError::Parse { path, source })?;
             }
         }
         Ok(templates)
     }
 
-    /// Adds what a source defines; a later template takes an earlier one's place, unless it is empty.
-    fn add(&mut self, name: &str, text: &str) -> Result<(), ParseError> {
+    /// Whether users wrote a template of their own in the place of one that starts so, or of what all of Alertmanager's call.
+    pub(crate) fn has_own(&self, start: &str) -> bool {
+        let mut names = self.users.iter();
+        names.any(|it| it.starts_with(start) || it.starts_with("__"))
+    }
+
+    /// Adds what a source defines, and gives the names; a later template takes an earlier one's place, unless it is empty.
+    fn add(&mut self, name: &str, text: &str) -> Result<Vec<String>, ParseError> {
+        let mut names = Vec::new();
         let is_function =
             |name: &str| !name.starts_with('_') && functions::signature(name).is_some();
         for (name, tree) in parse(name, text, &is_function, &mut self.ids)? {
             if !is_empty(&tree.root) || !self.trees.contains_key(&name) {
+                names.push(name.clone());
                 self.trees.insert(name, Arc::new(tree));
             }
         }
-        Ok(())
+        Ok(names)
     }
 
     /// Renders a text.

@@ -16,7 +16,7 @@ use testkit::{Program, Running, eventually, get, request, skip};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A server that says what it was told to, and remembers whom it took mails for.
+/// A server that says what it was told to, and remembers whom it took mails for, and the mails.
 fn scripted(answer: fn(&str) -> Option<&'static str>) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -62,6 +62,8 @@ fn talk(
                 while line.trim_end() != "." {
                     line.clear();
                     reader.read_line(&mut line).ok().filter(|it| *it > 0)?;
+                    to.push('\n');
+                    to.push_str(&line);
                 }
                 log.lock().unwrap().push(std::mem::take(&mut to));
                 "250 taken"
@@ -285,4 +287,48 @@ fn a_real_server_with_tls_and_a_password() {
     );
     let records = wait_for(&running, 1);
     assert_eq!(records[0]["status"], "failed", "{records:?}");
+}
+
+/// Addresses, headers and bodies are templates; every value is escaped for HTML.
+#[test]
+fn templates_of_users() {
+    let (address, taken) = scripted(|_| None);
+    let global = format!(
+        "  smtp_smarthost: {address}\n  smtp_from: router@example.com\n  smtp_require_tls: false"
+    );
+    let mail = r#"to: '{{ .CommonLabels.instance }}@example.com, b@example.com'
+    headers: {subject: '{{ .Status }}: {{ .CommonLabels.alertname }}'}
+    text: 'plain {{ .Alerts | len }}'
+    html: '<p title="{{ .CommonLabels.instance }}">{{ .CommonAnnotations.summary }}</p>'"#;
+    let (running, _folder) = start(mail, &global);
+    let records = wait_for(&running, 1);
+    assert_eq!(records[0]["status"], "sent", "{records:?}");
+    let taken = taken.lock().unwrap().clone();
+    let first = taken.first().unwrap();
+    for part in [
+        "<node-1@example.com>",
+        "Subject: firing: DiskFull\r\n",
+        "plain 1",
+        "&lt;b&gt;voll&lt;/b&gt;</p>",
+    ] {
+        assert!(first.contains(part), "{part} is missing: {first}");
+    }
+    assert!(taken[1].contains("<b@example.com>"), "{taken:?}");
+    // Alertmanager's own mail, when a file of templates changes a part of it.
+    let (address, taken) = scripted(|_| None);
+    let global = global.split_once('\n').unwrap().1;
+    let global = format!("  smtp_smarthost: {address}\n{global}");
+    let (running, _folder) = start(
+        "to: a@example.com\n    html: '{{ template \"email.default.html\" . }}'",
+        &global,
+    );
+    wait_for(&running, 1);
+    let taken = taken.lock().unwrap().clone();
+    for part in [
+        "Subject: [FIRING:1] ",
+        "DOCTYPE html",
+        "View in Alertmanager",
+    ] {
+        assert!(taken[0].contains(part), "{part} is missing: {}", taken[0]);
+    }
 }

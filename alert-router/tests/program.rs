@@ -470,3 +470,63 @@ fn the_last_words_arrive() {
     assert!(router.running.terminate().success());
     assert!(begin.elapsed() < PATIENCE);
 }
+
+/// Users' files and texts make the message; one that fails costs its own words, never the alert.
+#[test]
+fn templates_of_users() {
+    let slack = Upstream::start(vec![Answer::ok("ok")]);
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(
+        folder.path().join("team.tmpl"),
+        "{{ define \"slack.default.title\" }}{{ .Status | toUpper }} {{ .GroupLabels.alertname }}{{ end }}",
+    )
+    .unwrap();
+    let templates = |config: &str| {
+        format!(
+            "templates: ['{}/*.tmpl']\n{config}",
+            folder.path().display()
+        )
+    };
+    let config = templates(&quick(&format!(
+        "  slack_configs: [{{api_url: '{}', channel: '#{{{{ .GroupLabels.alertname }}}}'}}]\n",
+        slack.url("/x")
+    )));
+    let router = start(&config);
+    router.post(&alert("A", "n"));
+    let heard = slack.wait_for(1, PATIENCE);
+    let body: Value = serde_json::from_str(&heard[0].body).unwrap();
+    assert_eq!(body["channel"], "#A");
+    assert_eq!(body["username"], "Alertmanager");
+    assert_eq!(body["attachments"][0]["title"], "FIRING A");
+    let failing = Upstream::start(vec![Answer::ok("ok")]);
+    let config = quick(&format!(
+        "  slack_configs: [{{api_url: '{}', title: '{{{{ .Nope }}}}'}}]\n",
+        failing.url("/x")
+    ));
+    let router = start(&config);
+    router.post(&alert("B", "n"));
+    let heard = failing.wait_for(1, PATIENCE);
+    assert!(
+        heard[0].body.contains("[FIRING:1] B on n"),
+        "{}",
+        heard[0].body
+    );
+    let log = router.running.line("a template fails");
+    assert!(log.contains("can't evaluate field Nope"), "{log}");
+    // A file that is no template is found at the start.
+    fs::write(folder.path().join("team.tmpl"), "\n{{ if }}").unwrap();
+    let file = folder.path().join("router.yml");
+    fs::write(&file, config.replace("route:", &templates("route:"))).unwrap();
+    let checked = Program::new("alert-router")
+        .args(["check-config"])
+        .args([file])
+        .run();
+    assert_eq!(checked.status.code(), Some(1));
+    assert!(
+        checked
+            .stderr
+            .contains("team.tmpl: template: team.tmpl:2: missing value for if"),
+        "{}",
+        checked.stderr
+    );
+}

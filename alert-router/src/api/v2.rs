@@ -13,6 +13,7 @@ use crate::{
     alert::{Alert, Fingerprint, Pairs, Posted},
     config::Config,
     engine::{Snapshot, Stopping},
+    go_regex,
     matcher::Matcher,
 };
 
@@ -291,15 +292,17 @@ impl Query {
                         return Err(Box::new(error(StatusCode::BAD_REQUEST, &it.to_string())));
                     }
                 },
-                "receiver" if !value.is_empty() => match Regex::new(&format!("^(?:{value})$")) {
-                    Ok(regex) => query.receiver = Some(regex),
-                    Err(_) => {
-                        let text = format!(
-                            "failed to parse receiver param: {value:?} is no regular expression"
-                        );
-                        return Err(Box::new(error(StatusCode::BAD_REQUEST, &text)));
+                "receiver" if !value.is_empty() => {
+                    match go_regex::compile(&format!("^(?:{value})$")) {
+                        Ok(regex) => query.receiver = Some(regex),
+                        Err(_) => {
+                            let text = format!(
+                                "failed to parse receiver param: {value:?} is no regular expression"
+                            );
+                            return Err(Box::new(error(StatusCode::BAD_REQUEST, &text)));
+                        }
                     }
-                },
+                }
                 "active" | "silenced" | "inhibited" | "unprocessed" | "muted" => {
                     let Some(on) = boolean(&value) else {
                         let text = format!("{name} in query must be of type boolean: {value:?}");

@@ -49,6 +49,7 @@ impl Integration {
     }
 }
 
+/// Every text is a template.
 #[derive(Debug)]
 pub(crate) struct SlackSettings {
     pub(crate) url: SecretSource,
@@ -56,13 +57,78 @@ pub(crate) struct SlackSettings {
     pub(crate) username: Option<String>,
     pub(crate) icon_emoji: Option<String>,
     pub(crate) icon_url: Option<String>,
+    /// What users wrote about the message; as Alertmanager's when there is any of it.
+    pub(crate) message: Option<Box<SlackMessage>>,
     pub(crate) http: HttpSettings,
 }
 
+/// The message; what is not given is Alertmanager's default.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SlackMessage {
+    pub(crate) title: Option<String>,
+    pub(crate) title_link: Option<String>,
+    pub(crate) pretext: Option<String>,
+    pub(crate) text: Option<String>,
+    pub(crate) message_text: Option<String>,
+    pub(crate) fallback: Option<String>,
+    pub(crate) callback_id: Option<String>,
+    pub(crate) image_url: Option<String>,
+    pub(crate) thumb_url: Option<String>,
+    pub(crate) footer: Option<String>,
+    pub(crate) color: Option<String>,
+    pub(crate) fields: Vec<SlackField>,
+    pub(crate) short_fields: bool,
+    pub(crate) actions: Vec<SlackAction>,
+    pub(crate) link_names: bool,
+    pub(crate) mrkdwn_in: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SlackField {
+    pub(crate) title: String,
+    pub(crate) value: String,
+    pub(crate) short: Option<bool>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SlackAction {
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) text: String,
+    #[serde(default)]
+    pub(crate) url: String,
+    #[serde(default)]
+    pub(crate) style: String,
+    #[serde(default)]
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) value: String,
+    pub(crate) confirm: Option<SlackConfirm>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SlackConfirm {
+    pub(crate) text: String,
+    #[serde(default)]
+    pub(crate) title: String,
+    #[serde(default)]
+    pub(crate) ok_text: String,
+    #[serde(default)]
+    pub(crate) dismiss_text: String,
+}
+
+/// Addresses, headers and bodies are templates.
 #[derive(Debug)]
 pub(crate) struct EmailSettings {
-    pub(crate) to: Vec<String>,
+    /// With commas between them.
+    pub(crate) to: String,
     pub(crate) from: String,
+    /// Empty for no such part.
+    pub(crate) html: Option<String>,
+    pub(crate) text: Option<String>,
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) hello: Option<String>,
@@ -167,26 +233,29 @@ struct SlackFile {
     send_resolved: bool,
     timeout: Option<Span>,
     http_config: Option<HttpFile>,
-    // What follows is Go templates, or another API than the webhook's.
-    actions: Option<NotYet>,
+    title: Option<String>,
+    title_link: Option<String>,
+    pretext: Option<String>,
+    text: Option<String>,
+    message_text: Option<String>,
+    fallback: Option<String>,
+    callback_id: Option<String>,
+    image_url: Option<String>,
+    thumb_url: Option<String>,
+    footer: Option<String>,
+    color: Option<String>,
+    #[serde(default)]
+    fields: Vec<SlackField>,
+    short_fields: Option<bool>,
+    #[serde(default)]
+    actions: Vec<SlackAction>,
+    link_names: Option<bool>,
+    #[serde(default)]
+    mrkdwn_in: Vec<String>,
+    // What follows is another API than the webhook's.
     app_token: Option<NotYet>,
     app_token_file: Option<NotYet>,
     app_url: Option<NotYet>,
-    callback_id: Option<NotYet>,
-    color: Option<NotYet>,
-    fallback: Option<NotYet>,
-    fields: Option<NotYet>,
-    footer: Option<NotYet>,
-    image_url: Option<NotYet>,
-    link_names: Option<NotYet>,
-    message_text: Option<NotYet>,
-    mrkdwn_in: Option<NotYet>,
-    pretext: Option<NotYet>,
-    short_fields: Option<NotYet>,
-    text: Option<NotYet>,
-    thumb_url: Option<NotYet>,
-    title: Option<NotYet>,
-    title_link: Option<NotYet>,
     update_message: Option<NotYet>,
 }
 
@@ -210,8 +279,8 @@ struct EmailFile {
     auth_identity: Option<NotYet>,
     auth_secret: Option<NotYet>,
     auth_secret_file: Option<NotYet>,
-    html: Option<NotYet>,
-    text: Option<NotYet>,
+    html: Option<String>,
+    text: Option<String>,
     threading: Option<NotYet>,
 }
 
@@ -359,12 +428,56 @@ impl SlackFile {
             .or(inherited)
             .ok_or("slack_configs needs api_url or api_url_file, or global.slack_api_url")?;
         check_url("slack_configs.api_url", &url)?;
+        for action in &self.actions {
+            if action.url.is_empty() && action.name.is_empty() {
+                return Err("slack_configs.actions: an action needs a url, or a name".to_owned());
+            }
+        }
+        let any = self.short_fields.is_some()
+            || self.link_names.is_some()
+            || !self.fields.is_empty()
+            || !self.actions.is_empty()
+            || !self.mrkdwn_in.is_empty()
+            || [
+                &self.title,
+                &self.title_link,
+                &self.pretext,
+                &self.text,
+                &self.message_text,
+                &self.fallback,
+                &self.callback_id,
+                &self.image_url,
+                &self.thumb_url,
+                &self.footer,
+                &self.color,
+            ]
+            .into_iter()
+            .any(Option::is_some);
+        let message = SlackMessage {
+            title: self.title,
+            title_link: self.title_link,
+            pretext: self.pretext,
+            text: self.text,
+            message_text: self.message_text,
+            fallback: self.fallback,
+            callback_id: self.callback_id,
+            image_url: self.image_url,
+            thumb_url: self.thumb_url,
+            footer: self.footer,
+            color: self.color,
+            fields: self.fields,
+            short_fields: self.short_fields.unwrap_or(false),
+            actions: self.actions,
+            link_names: self.link_names.unwrap_or(false),
+            mrkdwn_in: self.mrkdwn_in,
+        };
         Ok(SlackSettings {
             url,
-            channel: literal("slack_configs.channel", self.channel)?,
-            username: literal("slack_configs.username", self.username)?,
-            icon_emoji: literal("slack_configs.icon_emoji", self.icon_emoji)?,
-            icon_url: literal("slack_configs.icon_url", self.icon_url)?,
+            channel: self.channel,
+            username: self.username,
+            icon_emoji: self.icon_emoji,
+            icon_url: self.icon_url,
+            message: any.then(|| Box::new(message)),
             http: http(self.http_config, global, folder, self.timeout)?,
         })
     }
@@ -395,14 +508,17 @@ impl EmailFile {
             .and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)))
             .filter(|(host, _)| !host.is_empty())
             .ok_or_else(|| format!("smarthost {smarthost:?} is not of the form host:port"))?;
-        let to: Vec<String> = self
-            .to
-            .split(',')
-            .map(|it| it.trim().to_owned())
-            .filter(|it| !it.is_empty())
-            .collect();
-        for (key, address) in to.iter().map(|it| ("to", it)).chain([("from", &from)]) {
-            if address.parse::<lettre::message::Mailbox>().is_err() {
+        let to: Vec<&str> = addresses(&self.to).collect();
+        let all = to
+            .iter()
+            .map(|it| ("to", *it))
+            .chain([("from", from.as_str())]);
+        for (key, address) in all {
+            // What a template makes of it is known when it is sent.
+            if !address.contains("{{")
+                && !self.to.contains("{{")
+                && address.parse::<lettre::message::Mailbox>().is_err()
+            {
                 return Err(format!(
                     "email_configs.{key}: {address:?} is no address such as ops@example.com"
                 ));
@@ -414,7 +530,6 @@ impl EmailFile {
         let mut headers = BTreeMap::new();
         for (name, value) in self.headers {
             let name = capitalised(&name);
-            let value = literal("email_configs.headers", Some(value))?.unwrap_or_default();
             if headers.insert(name.clone(), value).is_some() {
                 return Err(format!("email_configs.headers: {name} is given twice"));
             }
@@ -434,8 +549,10 @@ impl EmailFile {
             global.smtp_auth_password_file.clone(),
         )?;
         Ok(EmailSettings {
-            to,
+            to: self.to,
             from,
+            html: self.html,
+            text: self.text,
             host,
             port,
             hello: self.hello.or_else(|| global.smtp_hello.clone()),
@@ -484,14 +601,9 @@ fn check_url(key: &str, url: &SecretSource) -> Result<(), String> {
     }
 }
 
-/// Values in which Alertmanager would look for templates.
-fn literal(key: &str, value: Option<String>) -> Result<Option<String>, String> {
-    if value.as_ref().is_some_and(|it| it.contains("{{")) {
-        return Err(format!(
-            "{key} is a Go template; alert-router does not support templates yet: write the value itself"
-        ));
-    }
-    Ok(value)
+/// The addresses of a list with commas between them.
+pub(crate) fn addresses(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim).filter(|it| !it.is_empty())
 }
 
 fn http(

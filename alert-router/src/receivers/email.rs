@@ -8,11 +8,12 @@ use std::{
 };
 
 use daemon::chain;
+use jiff::Timestamp;
 use lettre::{
     Address, AsyncSmtpTransport, AsyncTransport, Message as Mail, Tokio1Executor,
     address::Envelope,
     message::{
-        Mailbox, MultiPart,
+        Mailbox, MultiPart, SinglePart,
         header::{HeaderName, HeaderValue},
     },
     transport::smtp::{
@@ -28,8 +29,9 @@ use super::{
 };
 use crate::{
     alert::Fingerprint,
-    config::EmailSettings,
+    config::{EmailSettings, addresses},
     core::{Notification, Retry, Status},
+    template::{Data, Templates},
 };
 
 /// For each step of a conversation with a server.
@@ -49,6 +51,71 @@ impl Delivered {
     }
 }
 
+/// What templates made of the settings.
+#[derive(Debug)]
+pub(super) struct Filled {
+    to: Vec<String>,
+    from: String,
+    headers: BTreeMap<String, String>,
+    /// Text and HTML, when they are the user's.
+    body: Option<(String, String)>,
+}
+
+impl Filled {
+    /// Fills in everything; the bodies where users wrote any of it.
+    pub(super) fn new(
+        settings: &EmailSettings,
+        templates: &Templates,
+        data: &Data,
+        now: Timestamp,
+    ) -> Result<Self, String> {
+        let text = |text: &str| templates.text(text, data, now);
+        let headers = settings
+            .headers
+            .iter()
+            .map(|(name, value)| Ok((name.clone(), text(value)?)));
+        let mut headers = headers.collect::<Result<BTreeMap<_, _>, String>>()?;
+        let is_users = settings.html.is_some()
+            || settings.text.is_some()
+            || templates.has_own("email.default.");
+        let body = if is_users {
+            let html = settings.html.as_deref();
+            let html = html.unwrap_or("{{ template \"email.default.html\" . }}");
+            let html = templates.html(html, data, now)?;
+            let plain = text(settings.text.as_deref().unwrap_or(""))?;
+            if !headers.contains_key("Subject") {
+                let subject = text("{{ template \"email.default.subject\" . }}")?;
+                headers.insert("Subject".to_owned(), subject);
+            }
+            Some((plain, html))
+        } else {
+            None
+        };
+        Ok(Self {
+            to: addresses(&text(&settings.to)?).map(str::to_owned).collect(),
+            from: text(&settings.from)?,
+            headers,
+            body,
+        })
+    }
+
+    /// As they stand, when a template fails.
+    pub(super) fn plain(settings: &EmailSettings) -> Self {
+        let no_template = |it: &&str| !it.contains("{{");
+        let to = addresses(&settings.to).filter(no_template);
+        let headers = settings.headers.iter();
+        let headers = headers.filter(|(_, value)| !value.contains("{{"));
+        Self {
+            to: to.map(str::to_owned).collect(),
+            from: settings.from.clone(),
+            headers: headers
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+            body: None,
+        }
+    }
+}
+
 /// Whether the settings can work: the files of `tls_config` are read.
 pub(super) fn check(settings: &EmailSettings) -> Result<(), String> {
     tls(settings).map(drop)
@@ -57,6 +124,7 @@ pub(super) fn check(settings: &EmailSettings) -> Result<(), String> {
 /// Sends a mail to each recipient by itself: one whom the server refuses keeps nobody else from it.
 pub(super) async fn send(
     settings: &EmailSettings,
+    filled: &Filled,
     message: &Message,
     told: &Notification,
     delivered: &Delivered,
@@ -66,16 +134,16 @@ pub(super) async fn send(
         error,
         retry: Retry::No,
     };
-    let mail = render(settings, message, told).map_err(local)?;
+    let mail = render(filled, message, told).map_err(local)?;
     let bytes = mail.formatted();
     let transport = transport(settings)?;
     let key = notification_key(told);
-    let from: Mailbox = settings
+    let from: Mailbox = filled
         .from
         .parse()
         .map_err(|error| local(format!("from: {error}")))?;
     let (mut refused, mut failed) = (Vec::new(), None);
-    for to in &settings.to {
+    for to in &filled.to {
         if delivered.lock().get(&key).is_some_and(|it| it.contains(to)) {
             continue;
         }
@@ -102,7 +170,7 @@ pub(super) async fn send(
         return Err(failure);
     }
     delivered.lock().remove(&key);
-    if refused.len() == settings.to.len() {
+    if refused.len() == filled.to.len() {
         return Err(Failure {
             reason: "clientError",
             error: refused.join("; "),
@@ -216,19 +284,15 @@ fn tls(settings: &EmailSettings) -> Result<Tls, String> {
     })
 }
 
-fn render(
-    settings: &EmailSettings,
-    message: &Message,
-    told: &Notification,
-) -> Result<Mail, String> {
+fn render(filled: &Filled, message: &Message, told: &Notification) -> Result<Mail, String> {
     let mailbox = |text: &str| {
         text.parse::<Mailbox>()
             .map_err(|error| format!("{text:?}: {error}"))
     };
-    let from = mailbox(&settings.from)?;
+    let from = mailbox(&filled.from)?;
     let domain = from.email.domain().to_owned();
     let mut builder = Mail::builder().from(from);
-    for to in &settings.to {
+    for to in &filled.to {
         builder = builder.to(mailbox(to)?);
     }
     // Mails of one group stand together in a mail program.
@@ -241,17 +305,21 @@ fn render(
         .subject(message.title.as_str())
         .references(thread.clone())
         .in_reply_to(thread);
-    for (name, value) in &settings.headers {
+    for (name, value) in &filled.headers {
         let name = HeaderName::new_from_ascii(name.clone())
             .map_err(|_error| format!("headers: {name:?} is no name of a header"))?;
         builder = builder.raw_header(HeaderValue::new(name, value.clone()));
     }
-    builder
-        .multipart(MultiPart::alternative_plain_html(
-            text(message),
-            html(message),
-        ))
-        .map_err(|error| error.to_string())
+    let (plain, html) = match &filled.body {
+        Some((plain, html)) => (plain.clone(), html.clone()),
+        None => (text(message), html(message)),
+    };
+    let parts = match (plain.is_empty(), html.is_empty()) {
+        (false, false) => MultiPart::alternative_plain_html(plain, html),
+        (true, false) => MultiPart::alternative().singlepart(SinglePart::html(html)),
+        (_, true) => MultiPart::alternative().singlepart(SinglePart::plain(plain)),
+    };
+    builder.multipart(parts).map_err(|error| error.to_string())
 }
 
 fn hash(text: &str) -> Fingerprint {

@@ -8,8 +8,12 @@ use crate::{config::SlackSettings, core::Status};
 /// Characters of an attachment's text; Slack folds longer ones and cuts at some thousands.
 const MAX_TEXT: usize = 2500;
 
-/// The body of the call.
-pub(super) fn render(message: &Message, settings: &SlackSettings) -> String {
+/// The body of the call. Whom it is for is a template; one that fails stands as it is.
+pub(super) fn render(
+    message: &Message,
+    settings: &SlackSettings,
+    fill: &dyn Fn(&str) -> Result<String, String>,
+) -> String {
     let title = escape(&message.title);
     let mut attachments: Vec<Value> = message.items.iter().map(attachment).collect();
     if message.more > 0 {
@@ -24,7 +28,8 @@ pub(super) fn render(message: &Message, settings: &SlackSettings) -> String {
         ("icon_url", &settings.icon_url),
     ] {
         if let (Some(value), Some(body)) = (value, body.as_object_mut()) {
-            body.insert(key.to_owned(), Value::String(value.clone()));
+            let filled = fill(value).unwrap_or_else(|_failing| value.clone());
+            body.insert(key.to_owned(), Value::String(filled));
         }
     }
     body.to_string()
@@ -164,10 +169,13 @@ mod tests {
             username: None,
             icon_emoji: None,
             icon_url: None,
+            message: None,
             http: HttpSettings::default(),
         };
         for (name, told) in notifications() {
-            let body = render(&Message::new(&told, &commands()), &settings);
+            let body = render(&Message::new(&told, &commands()), &settings, &|it| {
+                Ok(it.to_owned())
+            });
             let body: Value = serde_json::from_str(&body).unwrap();
             let text = serde_json::to_string_pretty(&body).unwrap() + "\n";
             assert!(text.len() < 40_000, "{name} has {} bytes", text.len());

@@ -84,7 +84,7 @@ fn one(fingerprint: Fingerprint, alert: &Alert, status: Status) -> One<'_> {
 }
 
 /// Pairs that all have.
-fn common<'a>(mut all: impl Iterator<Item = &'a Pairs>) -> Pairs {
+pub(super) fn common<'a>(mut all: impl Iterator<Item = &'a Pairs>) -> Pairs {
     let mut common = all.next().cloned().unwrap_or_default();
     for pairs in all {
         common.retain(|name, value| pairs.get(name) == Some(value));

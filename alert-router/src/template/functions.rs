@@ -5,9 +5,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use base64::{Engine, engine::general_purpose::URL_SAFE};
 use jiff::Timestamp;
 
+use crate::go_regex;
+
 use super::{
     exec::MAX_OUTPUT,
-    go_regex, json,
+    json,
     print::{first_character, is_print, sprint, sprintf, sprintln},
     time::{self, Time, Zone},
     value::{Bytes, Int, List, Map, Struct, Text, Type, Value},

@@ -101,6 +101,8 @@ fn translate(expression: &str) -> Option<String> {
                 in_class = false;
                 out.push(']');
             }
+            // A brace that repeats nothing is itself.
+            '{' if !in_class && !repeats(rest.clone()) => out.push_str("\\{"),
             // The crate's set operations are no such thing in Go.
             '&' | '~' if in_class => {
                 out.push('\\');
@@ -111,6 +113,14 @@ fn translate(expression: &str) -> Option<String> {
         }
     }
     (!in_class).then_some(out)
+}
+
+/// Whether `{2}`, `{2,}` or `{2,3}` goes on here.
+fn repeats(mut rest: impl Iterator<Item = char>) -> bool {
+    let inside: String = rest.by_ref().take_while(|it| *it != '}').take(10).collect();
+    let (least, most) = inside.split_once(',').unwrap_or((&inside, "0"));
+    let is_number = |it: &str| it.bytes().all(|it| it.is_ascii_digit());
+    !least.is_empty() && is_number(least) && is_number(most)
 }
 
 #[cfg(test)]
@@ -134,6 +144,8 @@ mod tests {
             (r"\bx\b", "éx", true),
             (r"(?i)ABC", "xabcx", true),
             (r"a{,2}", "a{,2}", true),
+            ("^{a}$", "{a}", true),
+            ("^a{2,}b{1}$", "aaab", true),
             ("é", "é", true),
         ] {
             let found = compile(expression).map(|it| it.is_match(text));
