@@ -4,7 +4,7 @@ use std::fmt;
 
 use regex::Regex;
 
-use crate::{alert::Pairs, go_regex};
+use crate::{alert::Pairs, go_regex, template::go_quoted};
 
 /// A condition on one label. A missing label counts as an empty one.
 #[derive(Debug, Clone)]
@@ -195,9 +195,17 @@ impl fmt::Display for Operator {
 }
 
 /// As Alertmanager writes it, in keys of groups too.
+/// As Alertmanager writes it: a name with characters that mean something is quoted, as Go quotes.
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}{:?}", self.name, self.operator, self.value)
+        let is_reserved = |it: char| it.is_whitespace() || "{}!=~,\\\"'`".contains(it);
+        if self.name.contains(is_reserved) {
+            let (name, value) = (go_quoted(&self.name), go_quoted(&self.value));
+            return write!(f, "{name}{}{value}", self.operator);
+        }
+        let value = self.value.replace('\\', "\\\\");
+        let value = value.replace('\n', "\\n").replace('"', "\\\"");
+        write!(f, "{}{}\"{value}\"", self.name, self.operator)
     }
 }
 
@@ -216,7 +224,7 @@ mod tests {
             ("a!~\"b.*\"", Ok("a!~\"b.*\"")),
             ("a=", Ok("a=\"\"")),
             ("a=\"\\\"x\\\\y\\n\"", Ok("a=\"\\\"x\\\\y\\n\"")),
-            ("\"an odd=name\"=b", Ok("an odd=name=\"b\"")),
+            ("\"an odd=name\"=b", Ok("\"an odd=name\"=\"b\"")),
             ("straße=x", Ok("straße=\"x\"")),
             ("a=\\d", Ok("a=\"\\\\d\"")),
             (

@@ -384,6 +384,11 @@ impl Rendering<'_> {
     }
 }
 
+/// A text as Go's source has it (`strconv.Quote`).
+pub(crate) fn go_quoted(text: &str) -> String {
+    print::quote(text.as_bytes(), '"', false)
+}
+
 fn read(path: &Path) -> io::Result<String> {
     use io::Read as _;
     let mut text = String::new();

@@ -8,6 +8,7 @@ use super::{Retry, Status, retry, status};
 use crate::{
     alert::{Alert, Fingerprint, Pairs, after},
     config::{Integration, Route},
+    template::go_quoted,
 };
 
 /// Tells a group from every other: its route, and what its alerts have in common.
@@ -21,7 +22,7 @@ impl GroupKey {
     pub(super) fn new(route: &Route, labels: &Pairs) -> Self {
         let labels: Vec<_> = labels
             .iter()
-            .map(|(name, value)| format!("{name}={value:?}"))
+            .map(|(name, value)| format!("{name}={}", go_quoted(value)))
             .collect();
         Self {
             route: route.key.clone(),
