@@ -3,6 +3,7 @@
 //! What Alertmanager has and alert-router has not yet is refused by name: nothing that a user wrote is ignored in silence.
 
 mod duration;
+mod inhibit;
 mod receiver;
 mod route;
 mod yaml;
@@ -20,6 +21,7 @@ use serde::Deserialize;
 
 pub(crate) use self::{
     duration::Span,
+    inhibit::InhibitRule,
     receiver::{
         EmailSettings, HttpSettings, Integration, Kind, Receiver, SecretSource, SlackMessage,
         SlackSettings, TlsSettings, WebhookSettings, addresses,
@@ -27,7 +29,7 @@ pub(crate) use self::{
     route::Route,
     yaml::NotYet,
 };
-use self::{receiver::ReceiverFile, route::RouteFile};
+use self::{inhibit::InhibitFile, receiver::ReceiverFile, route::RouteFile};
 use crate::{repair::RepairCommands, template::Templates};
 
 /// A larger file is no configuration.
@@ -40,6 +42,7 @@ pub(crate) struct Config {
     pub(crate) route: Arc<Route>,
     /// In the order of the file.
     pub(crate) receivers: Vec<Receiver>,
+    pub(crate) inhibit_rules: Vec<Arc<InhibitRule>>,
     pub(crate) templates: Templates,
     pub(crate) repair_commands: RepairCommands,
     /// The file without its secrets, for `/api/v2/status`.
@@ -70,8 +73,8 @@ struct File {
     receivers: Vec<ReceiverFile>,
     #[serde(default)]
     repair_commands: BTreeMap<String, String>,
-    #[expect(dead_code, reason = "refused when given")]
-    inhibit_rules: Option<NotYet>,
+    #[serde(default)]
+    inhibit_rules: Vec<InhibitFile>,
     /// Patterns of files, from the configuration's folder.
     #[serde(default)]
     templates: Vec<PathBuf>,
@@ -150,6 +153,9 @@ impl Config {
         let route = file
             .route
             .ok_or("route is missing: add a route with a receiver")?;
+        let inhibit_rules = file.inhibit_rules.into_iter();
+        let inhibit_rules: Result<_, String> =
+            inhibit_rules.map(|it| it.check().map(Arc::new)).collect();
         let patterns: Vec<_> = file.templates.iter().map(|it| folder.join(it)).collect();
         let templates = Templates::load(&patterns).map_err(|error| chain(&error).to_string())?;
         let names: Vec<&str> = receivers.iter().map(|it| it.name.as_str()).collect();
@@ -161,6 +167,7 @@ impl Config {
                 .map_or(Duration::from_secs(300), |it| it.0),
             route: Arc::new(route),
             receivers,
+            inhibit_rules: inhibit_rules?,
             templates,
             repair_commands: RepairCommands::new(file.repair_commands)?,
             shown: yaml::without_secrets(text),
@@ -280,8 +287,16 @@ mod tests {
                 "r.yml: route.matchers: bad matcher a=~\"(\": \"(\" is no regular expression: unclosed group",
             ),
             (
-                &with("inhibit_rules:\n- equal: [a]\n"),
-                "r.yml, line 5: inhibit_rules is Alertmanager's, and alert-router does not support it yet: take it out",
+                &with("inhibit_rules:\n- source_matchers: [a]\n"),
+                "r.yml: inhibit_rules.source_matchers: bad matcher format: a; write name=\"value\", with =, !=, =~ or !~ between",
+            ),
+            (
+                &with("inhibit_rules:\n- source_match: {a: b}\n  equals: [c]\n"),
+                "r.yml, line 6: unknown key equals; did you mean equal?",
+            ),
+            (
+                &with("time_intervals:\n- name: x\n"),
+                "r.yml, line 5: time_intervals is Alertmanager's, and alert-router does not support it yet: take it out",
             ),
             (
                 &with("  receiver: a\n"),

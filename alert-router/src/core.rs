@@ -6,6 +6,7 @@
 
 mod dedup;
 mod group;
+mod inhibit;
 mod retry;
 mod store;
 
@@ -21,6 +22,7 @@ pub(crate) use self::group::{GroupKey, IntegrationKey};
 use self::{
     dedup::{Log, LogEntry},
     group::Group,
+    inhibit::Inhibitor,
     store::Store,
 };
 use crate::{
@@ -83,6 +85,7 @@ impl Status {
 pub(crate) struct Core {
     config: Arc<Config>,
     store: Store,
+    inhibitor: Inhibitor,
     groups: BTreeMap<GroupKey, Group>,
     log: Log,
     /// Notifications under way: what to remember when they arrive.
@@ -99,9 +102,11 @@ struct UnderWay {
 
 impl Core {
     pub(crate) fn new(config: Arc<Config>) -> Self {
+        let store = Store::default();
         Self {
+            inhibitor: Inhibitor::new(&config, &store),
             config,
-            store: Store::default(),
+            store,
             groups: BTreeMap::new(),
             log: Log::default(),
             under_way: BTreeMap::new(),
@@ -126,6 +131,7 @@ impl Core {
                 let alert = posted.check(now, self.config.resolve_timeout)?;
                 let status = status(&alert, now);
                 let alert = self.store.put(alert)?;
+                self.inhibitor.add(&alert);
                 self.route(&alert, now);
                 Ok(status)
             })
@@ -156,6 +162,7 @@ impl Core {
             }
             Input::Reload(config) => {
                 self.config = config;
+                self.inhibitor = Inhibitor::new(&self.config, &self.store);
                 // What was not yet told is found again: groups begin anew, the log of what was told stays.
                 self.groups.clear();
                 self.ready.clear();
@@ -185,6 +192,11 @@ impl Core {
     /// Alerts that are held, the resolved ones included.
     pub(crate) fn alerts(&self) -> impl Iterator<Item = (Fingerprint, &Alert)> {
         self.store.iter()
+    }
+
+    /// The alert that keeps another quiet at the moment.
+    pub(crate) fn inhibited_by(&self, labels: &Pairs, now: Timestamp) -> Option<Fingerprint> {
+        self.inhibitor.inhibited_by(labels, &self.store, now)
     }
 
     /// Groups that are held, with their alerts.
@@ -236,7 +248,16 @@ impl Core {
             return;
         };
         let flushed = group.flush_if_due(now);
-        let alerts = group.snapshot(now);
+        let mut alerts = group.snapshot(now);
+        let (inhibitor, store) = (&self.inhibitor, &self.store);
+        alerts.retain(|(_, it, _)| inhibitor.inhibited_by(&it.labels, store, now).is_none());
+        if alerts.is_empty() {
+            // Nothing is said of the group, and what was told of it stays told, as in Alertmanager.
+            for integration in &receiver.integrations {
+                group.quiet(&IntegrationKey::of(integration));
+            }
+            return;
+        }
         for integration in &receiver.integrations {
             let which = IntegrationKey::of(integration);
             // After a reload, what the old group sent may still be under way.
@@ -322,8 +343,8 @@ impl Core {
                     .get(&key)
                     .is_some_and(|it| it.holds(fingerprint))
             });
-        if !held {
-            self.store.drop_resolved(fingerprint, now);
+        if !held && let Some(gone) = self.store.drop_resolved(fingerprint, now) {
+            self.inhibitor.remove(&gone);
         }
     }
 }

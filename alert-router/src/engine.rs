@@ -1,7 +1,7 @@
 //! The one event loop: what comes from people, senders and receivers goes to the core; what the core wants goes out.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -51,6 +51,8 @@ pub(crate) struct Snapshot {
     pub(crate) now: Timestamp,
     pub(crate) config: Arc<Config>,
     pub(crate) alerts: Vec<(Fingerprint, Alert)>,
+    /// Those that are kept quiet, and by whom.
+    pub(crate) inhibited: BTreeMap<Fingerprint, Fingerprint>,
 }
 
 /// A group at one moment.
@@ -350,11 +352,18 @@ impl Loop {
                     .alerts()
                     .map(|(it, alert)| (it, alert.clone()))
                     .collect();
+                let inhibited = self.core.alerts();
+                let inhibited = inhibited
+                    .filter_map(|(it, alert)| {
+                        Some((it, self.core.inhibited_by(&alert.labels, now)?))
+                    })
+                    .collect();
                 let config = Arc::clone(self.core.config());
                 drop(answer.send(Snapshot {
                     now,
                     config,
                     alerts,
+                    inhibited,
                 }));
             }
             Event::Groups(answer) => {
@@ -502,16 +511,18 @@ impl Loop {
     }
 
     fn count_alerts(&self, now: Timestamp) {
-        let active = self
-            .core
-            .alerts()
-            .filter(|(_, it)| status(it, now) == Status::Firing)
-            .count();
-        let active = i64::try_from(active).unwrap_or(i64::MAX);
-        self.metrics
-            .alerts
-            .with_label_values(&["active"])
-            .set(active);
+        let firing = self.core.alerts();
+        let firing = firing.filter(|(_, it)| status(it, now) == Status::Firing);
+        let (mut active, mut suppressed) = (0, 0);
+        for (_, alert) in firing {
+            match self.core.inhibited_by(&alert.labels, now) {
+                Some(_) => suppressed += 1,
+                None => active += 1,
+            }
+        }
+        for (state, count) in [("active", active), ("suppressed", suppressed)] {
+            self.metrics.alerts.with_label_values(&[state]).set(count);
+        }
     }
 
     /// Lets what is on its way arrive.

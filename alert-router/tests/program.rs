@@ -530,3 +530,48 @@ fn templates_of_users() {
         checked.stderr
     );
 }
+
+/// What is kept quiet is shown, and by whom.
+#[test]
+fn inhibited_alerts_are_shown() {
+    let hook = Upstream::start(vec![Answer::ok("ok")]);
+    let router = start(&format!(
+        "{}inhibit_rules: [{{source_matchers: [alertname=Down], target_matchers: [alertname=Slow], equal: [instance]}}]\n",
+        quick(&format!(
+            "  webhook_configs: [{{url: '{}'}}]\n",
+            hook.url("/x")
+        ))
+    ));
+    router.post(&alert("Down", "n1"));
+    hook.wait_for(1, PATIENCE);
+    router.post(&alert("Slow", "n1"));
+    router.post(&alert("Slow", "n2"));
+    let fingerprint = |query: &str| {
+        let found = router.json(&format!("/api/v2/alerts?{query}"));
+        found[0]["fingerprint"].as_str().unwrap().to_owned()
+    };
+    let down = fingerprint("filter=alertname%3DDown");
+    let slow = router.json("/api/v2/alerts?filter=alertname%3DSlow&filter=instance%3Dn1");
+    assert_eq!(
+        slow[0]["status"],
+        json!({"inhibitedBy": [down], "mutedBy": [], "silencedBy": [], "state": "suppressed"})
+    );
+    for (query, count) in [("", 3), ("inhibited=false", 2), ("active=false", 1)] {
+        let found = router.json(&format!("/api/v2/alerts?{query}"));
+        assert_eq!(found.as_array().unwrap().len(), count, "{query}");
+    }
+    let (_, metrics) = get(router.address, "/metrics").unwrap();
+    for line in [
+        "alertmanager_alerts{state=\"active\"} 2\n",
+        "alertmanager_alerts{state=\"suppressed\"} 1\n",
+    ] {
+        assert!(metrics.contains(line), "{metrics}");
+    }
+    // The one on n2 is told of; the other never is.
+    let told = eventually("Slow on n2", PATIENCE, || {
+        let heard = hook.heard();
+        let bodies = heard.iter().map(|it| it.body.clone());
+        bodies.filter(|it| it.contains("Slow")).next_back()
+    });
+    assert!(told.contains("n2") && !told.contains("n1"), "{told}");
+}

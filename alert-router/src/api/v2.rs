@@ -43,7 +43,7 @@ struct Named {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ShownStatus {
-    inhibited_by: [String; 0],
+    inhibited_by: Vec<String>,
     muted_by: [String; 0],
     silenced_by: [String; 0],
     state: &'static str,
@@ -52,6 +52,7 @@ struct ShownStatus {
 /// What a query asks for.
 struct Query {
     active: bool,
+    inhibited: bool,
     matchers: Vec<Matcher>,
     receiver: Option<Regex>,
 }
@@ -281,6 +282,7 @@ impl Query {
     fn read(request: &Request) -> Result<Self, Box<Reply>> {
         let mut query = Self {
             active: true,
+            inhibited: true,
             matchers: Vec::new(),
             receiver: None,
         };
@@ -311,9 +313,11 @@ impl Query {
                             &json!({"code": 601, "message": text}),
                         )));
                     };
-                    // Nothing is silenced, inhibited or muted as yet.
-                    if name == "active" {
-                        query.active = on;
+                    // Nothing is silenced or muted as yet.
+                    match name.as_str() {
+                        "active" => query.active = on,
+                        "inhibited" => query.inhibited = on,
+                        _ => {}
                     }
                 }
                 _ => {}
@@ -329,7 +333,13 @@ impl Query {
     ) -> Vec<Shown<'a>> {
         let mut shown = Vec::new();
         for (fingerprint, alert) in alerts {
-            if !self.active
+            let inhibited_by = snapshot.inhibited.get(fingerprint);
+            let is_wanted = if inhibited_by.is_some() {
+                self.inhibited
+            } else {
+                self.active
+            };
+            if !is_wanted
                 || alert.resolved(snapshot.now)
                 || !self.matchers.iter().all(|it| it.matches(&alert.labels))
             {
@@ -350,10 +360,14 @@ impl Query {
                 receivers,
                 starts_at: time(alert.starts_at),
                 status: ShownStatus {
-                    inhibited_by: [],
+                    inhibited_by: inhibited_by.map(ToString::to_string).into_iter().collect(),
                     muted_by: [],
                     silenced_by: [],
-                    state: "active",
+                    state: if inhibited_by.is_some() {
+                        "suppressed"
+                    } else {
+                        "active"
+                    },
                 },
                 updated_at: time(alert.updated_at),
                 generator_url: &alert.generator_url,

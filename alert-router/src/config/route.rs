@@ -129,19 +129,7 @@ impl RouteFile {
                 *value = duration;
             }
         }
-        let old = |pairs: BTreeMap<String, String>, operator| {
-            pairs
-                .into_iter()
-                .map(move |(name, value)| Matcher::new(name, operator, value))
-        };
-        let new = self.matchers.iter().map(|it| Matcher::parse_all(it));
-        let mut matchers = Vec::new();
-        for some in new {
-            matchers.extend(some.map_err(|error| format!("route.matchers: {error}"))?);
-        }
-        for one in old(self.equal, Operator::Equal).chain(old(self.match_re, Operator::Regex)) {
-            matchers.push(one.map_err(|error| format!("route.matchers: {error}"))?);
-        }
+        let mut matchers = matchers("route.matchers", &self.matchers, self.equal, self.match_re)?;
         matchers.sort_by_key(ToString::to_string);
         let texts: Vec<_> = matchers.iter().map(ToString::to_string).collect();
         let separator = if here.key.is_empty() { "" } else { "/" };
@@ -163,6 +151,28 @@ impl RouteFile {
             key: here.key,
         })
     }
+}
+
+/// Matchers in their form of today and in the older ones.
+pub(super) fn matchers(
+    key: &str,
+    new: &[String],
+    equal: BTreeMap<String, String>,
+    regex: BTreeMap<String, String>,
+) -> Result<Vec<Matcher>, String> {
+    let old = |pairs: BTreeMap<String, String>, operator| {
+        pairs
+            .into_iter()
+            .map(move |(name, value)| Matcher::new(name, operator, value))
+    };
+    let mut matchers = Vec::new();
+    for some in new.iter().map(|it| Matcher::parse_all(it)) {
+        matchers.extend(some.map_err(|error| format!("{key}: {error}"))?);
+    }
+    for one in old(equal, Operator::Equal).chain(old(regex, Operator::Regex)) {
+        matchers.push(one.map_err(|error| format!("{key}: {error}"))?);
+    }
+    Ok(matchers)
 }
 
 fn group_by(labels: Vec<String>) -> Result<GroupBy, String> {

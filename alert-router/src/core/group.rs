@@ -147,6 +147,17 @@ impl Group {
         self.deliveries.remove(integration);
     }
 
+    /// Notes that there is nothing to try again.
+    pub(super) fn quiet(&mut self, integration: &IntegrationKey) {
+        if self
+            .deliveries
+            .get(integration)
+            .is_some_and(|it| !it.under_way)
+        {
+            self.deliveries.remove(integration);
+        }
+    }
+
     pub(super) fn failed(&mut self, integration: &IntegrationKey, retry: Retry, now: Timestamp) {
         let delivery = self.deliveries.entry(integration.clone()).or_default();
         delivery.under_way = false;

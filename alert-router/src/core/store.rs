@@ -27,19 +27,26 @@ impl Store {
         Ok(alert)
     }
 
+    pub(super) fn get(&self, fingerprint: Fingerprint) -> Option<&Alert> {
+        self.alerts.get(&fingerprint)
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (Fingerprint, &Alert)> {
         self.alerts
             .iter()
             .map(|(fingerprint, alert)| (*fingerprint, alert))
     }
 
-    pub(super) fn drop_resolved(&mut self, fingerprint: Fingerprint, now: Timestamp) {
-        if self
-            .alerts
-            .get(&fingerprint)
-            .is_some_and(|it| it.resolved(now))
-        {
-            self.alerts.remove(&fingerprint);
+    /// Lets go of an alert that is over, and gives it.
+    pub(super) fn drop_resolved(
+        &mut self,
+        fingerprint: Fingerprint,
+        now: Timestamp,
+    ) -> Option<Alert> {
+        let alert = self.alerts.get(&fingerprint)?;
+        if !alert.resolved(now) {
+            return None;
         }
+        self.alerts.remove(&fingerprint)
     }
 }
