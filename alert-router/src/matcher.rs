@@ -4,7 +4,11 @@ use std::fmt;
 
 use regex::Regex;
 
-use crate::{alert::Pairs, go_regex, template::go_quoted};
+use crate::{
+    alert::Pairs,
+    go_regex,
+    template::{go_quoted, go_unquoted},
+};
 
 /// A condition on one label. A missing label counts as an empty one.
 #[derive(Debug, Clone)]
@@ -160,27 +164,40 @@ impl Matcher {
     }
 }
 
-/// A text in quotes at the start of `text`, and what follows it.
+/// A text in quotes at the start of `text`, and what follows it. Its escapes are Go's; one that has others is of the classic
+/// grammar, in which a backslash before any other character is itself.
 fn quoted<'a>(whole: &str, text: &'a str) -> Result<(String, &'a str), MatcherError> {
+    let mut escaped = false;
+    let end = text.char_indices().skip(1).find(|(_, character)| {
+        let ends = *character == '"' && !escaped;
+        escaped = *character == '\\' && !escaped;
+        ends
+    });
+    let Some((end, _)) = end else {
+        return Err(MatcherError::Value {
+            text: whole.to_owned(),
+            reason: "a quote is not closed",
+        });
+    };
+    let (with_quotes, rest) = text.split_at(end + 1);
+    if let Some(value) = go_unquoted(with_quotes) {
+        return Ok((value, rest));
+    }
     let mut value = String::new();
-    let mut characters = text.char_indices().skip(1);
-    while let Some((at, character)) = characters.next() {
+    let mut characters = text.get(1..end).unwrap_or_default().chars();
+    while let Some(character) = characters.next() {
         match character {
-            '"' => return Ok((value, text.get(at + 1..).unwrap_or(""))),
+            // Regular expressions are full of backslashes.
             '\\' => match characters.next() {
-                Some((_, 'n')) => value.push('\n'),
-                Some((_, same @ ('"' | '\\'))) => value.push(same),
-                // Regular expressions are full of backslashes.
-                Some((_, other)) => value.extend(['\\', other]),
-                None => break,
+                Some('n') => value.push('\n'),
+                Some(same @ ('"' | '\\')) => value.push(same),
+                Some(other) => value.extend(['\\', other]),
+                None => value.push('\\'),
             },
             other => value.push(other),
         }
     }
-    Err(MatcherError::Value {
-        text: whole.to_owned(),
-        reason: "a quote is not closed",
-    })
+    Ok((value, rest))
 }
 
 impl fmt::Display for Operator {
@@ -194,8 +211,7 @@ impl fmt::Display for Operator {
     }
 }
 
-/// As Alertmanager writes it, in keys of groups too.
-/// As Alertmanager writes it: a name with characters that mean something is quoted, as Go quotes.
+/// As Alertmanager writes it, in keys of groups too: a name with characters that mean something is quoted, as Go quotes.
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let is_reserved = |it: char| it.is_whitespace() || "{}!=~,\\\"'`".contains(it);

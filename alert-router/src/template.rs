@@ -389,6 +389,11 @@ pub(crate) fn go_quoted(text: &str) -> String {
     print::quote(text.as_bytes(), '"', false)
 }
 
+/// What such a text means (`strconv.Unquote`); None for what Go would not read, and for what is no UTF-8.
+pub(crate) fn go_unquoted(text: &str) -> Option<String> {
+    String::from_utf8(literal::unquote(text)?).ok()
+}
+
 fn read(path: &Path) -> io::Result<String> {
     use io::Read as _;
     let mut text = String::new();
