@@ -106,10 +106,14 @@ impl Senders {
             Kind::Email(email) => {
                 let data = templated::data(told, &self.context);
                 let filled = email::Filled::new(email, templates, &data, now);
-                let filled = filled.unwrap_or_else(|error| {
+                let (filled, complaint) = filled.map_err(|error| Failure {
+                    reason: "other",
+                    error,
+                    retry: Retry::No,
+                })?;
+                if let Some(error) = complaint {
                     complain(integration, &error);
-                    email::Filled::plain(email)
-                });
+                }
                 email::send(email, &filled, &message(), told, &self.mailbox).await
             }
         }

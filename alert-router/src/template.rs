@@ -273,10 +273,8 @@ impl Templates {
     /// Adds what a source defines, and gives the names; a later template takes an earlier one's place, unless it is empty.
     fn add(&mut self, name: &str, text: &str) -> Result<Vec<String>, ParseError> {
         let mut names = Vec::new();
-        let is_function =
-            |name: &str| !name.starts_with('_') && functions::signature(name).is_some();
         for (name, tree) in parse(name, text, &is_function, &mut self.ids)? {
-            if !is_empty(&tree.root) || !self.trees.contains_key(&name) {
+            if takes_place(&tree, &self.trees) {
                 names.push(name.clone());
                 self.trees.insert(name, Arc::new(tree));
             }
@@ -322,6 +320,15 @@ impl Templates {
     }
 }
 
+fn is_function(name: &str) -> bool {
+    !name.starts_with('_') && functions::signature(name).is_some()
+}
+
+/// Whether a tree is to stand for its name: an empty one does only where there is none.
+fn takes_place(tree: &Tree, trees: &BTreeMap<String, Arc<Tree>>) -> bool {
+    !is_empty(&tree.root) || !trees.contains_key(&tree.name)
+}
+
 /// One rendering, with the route's labels that it asks for, which are templates themselves.
 struct Rendering<'a> {
     templates: &'a Templates,
@@ -338,18 +345,18 @@ impl Rendering<'_> {
         if text.is_empty() {
             return Ok(Vec::new());
         }
-        let mut templates = self.templates.clone();
-        templates.add("", text).map_err(|error| error.to_string())?;
-        let mut trees = templates.trees;
-        // A text without anything in it does not take another's place, but is rendered all the same; as HTML it is the other.
-        if !self.html
-            && let Ok(own) = parse("", text, &|_| true, &mut templates.ids)
-            && let Some(tree) = own.get("").filter(|it| is_empty(&it.root))
-        {
-            trees.insert(String::new(), Arc::new(tree.clone()));
+        let mut ids = self.templates.ids;
+        let mut trees = self.templates.trees.clone();
+        let parsed = parse("", text, &is_function, &mut ids).map_err(|error| error.to_string())?;
+        for (name, tree) in parsed {
+            // A text without anything in it does not take another's place, but is rendered all the same; as HTML it is the other.
+            let is_own = name.is_empty() && !self.html;
+            if is_own || takes_place(&tree, &trees) {
+                trees.insert(name, Arc::new(tree));
+            }
         }
         if self.html {
-            trees = html::escape(&trees, "", &mut templates.ids)?;
+            trees = html::escape(&trees, "", &mut ids)?;
         }
         let route_label = |name: &str| self.route_label(name);
         let context = exec::Context {

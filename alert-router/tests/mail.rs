@@ -331,4 +331,19 @@ fn templates_of_users() {
     ] {
         assert!(taken[0].contains(part), "{part} is missing: {}", taken[0]);
     }
+    // A body that fails is ours instead, and goes to the people that a template names.
+    let (address, taken) = scripted(|_| None);
+    let global = global.split_once('\n').unwrap().1;
+    let global = format!("  smtp_smarthost: {address}\n{global}");
+    let (running, _folder) = start(
+        "to: '{{ .CommonLabels.instance }}@example.com'\n    html: '{{ .Nope }}'",
+        &global,
+    );
+    wait_for(&running, 1);
+    let log = running.line("a template fails");
+    assert!(log.contains("can't evaluate field Nope"), "{log}");
+    let taken = taken.lock().unwrap().clone();
+    for part in ["<node-1@example.com>", "DiskFull on node-1"] {
+        assert!(taken[0].contains(part), "{part} is missing: {}", taken[0]);
+    }
 }

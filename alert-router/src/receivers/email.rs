@@ -56,63 +56,76 @@ impl Delivered {
 pub(super) struct Filled {
     to: Vec<String>,
     from: String,
+    written: Written,
+}
+
+/// What users wrote.
+#[derive(Debug, Default)]
+struct Written {
     headers: BTreeMap<String, String>,
     /// Text and HTML, when they are the user's.
     body: Option<(String, String)>,
 }
 
 impl Filled {
-    /// Fills in everything; the bodies where users wrote any of it.
+    /// Fills in everything. When a header or a body fails, the message is the built-in one, to the same people; what failed is given
+    /// beside it.
+    ///
+    /// # Errors
+    /// When it is not known whom the mail is for, or from.
     pub(super) fn new(
+        settings: &EmailSettings,
+        templates: &Templates,
+        data: &Data,
+        now: Timestamp,
+    ) -> Result<(Self, Option<String>), String> {
+        let text = |text: &str| templates.text(text, data, now);
+        let to = text(&settings.to).map_err(|error| format!("to: {error}"))?;
+        let to: Vec<_> = addresses(&to).map(str::to_owned).collect();
+        if to.is_empty() {
+            return Err("to: the template gives no address".to_owned());
+        }
+        let from = text(&settings.from).map_err(|error| format!("from: {error}"))?;
+        let (written, complaint) = match Written::new(settings, templates, data, now) {
+            Ok(written) => (written, None),
+            Err(error) => (Written::default(), Some(error)),
+        };
+        Ok((Self { to, from, written }, complaint))
+    }
+}
+
+impl Written {
+    fn new(
         settings: &EmailSettings,
         templates: &Templates,
         data: &Data,
         now: Timestamp,
     ) -> Result<Self, String> {
         let text = |text: &str| templates.text(text, data, now);
-        let headers = settings
-            .headers
-            .iter()
-            .map(|(name, value)| Ok((name.clone(), text(value)?)));
+        let headers = settings.headers.iter();
+        let headers = headers.map(|(name, value)| Ok((name.clone(), text(value)?)));
         let mut headers = headers.collect::<Result<BTreeMap<_, _>, String>>()?;
         let is_users = settings.html.is_some()
             || settings.text.is_some()
             || templates.has_own("email.default.");
-        let body = if is_users {
-            let html = settings.html.as_deref();
-            let html = html.unwrap_or("{{ template \"email.default.html\" . }}");
-            let html = templates.html(html, data, now)?;
-            let plain = text(settings.text.as_deref().unwrap_or(""))?;
-            if !headers.contains_key("Subject") {
-                let subject = text("{{ template \"email.default.subject\" . }}")?;
-                headers.insert("Subject".to_owned(), subject);
-            }
-            Some((plain, html))
-        } else {
-            None
-        };
-        Ok(Self {
-            to: addresses(&text(&settings.to)?).map(str::to_owned).collect(),
-            from: text(&settings.from)?,
-            headers,
-            body,
-        })
-    }
-
-    /// As they stand, when a template fails.
-    pub(super) fn plain(settings: &EmailSettings) -> Self {
-        let no_template = |it: &&str| !it.contains("{{");
-        let to = addresses(&settings.to).filter(no_template);
-        let headers = settings.headers.iter();
-        let headers = headers.filter(|(_, value)| !value.contains("{{"));
-        Self {
-            to: to.map(str::to_owned).collect(),
-            from: settings.from.clone(),
-            headers: headers
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect(),
-            body: None,
+        if !is_users {
+            return Ok(Self {
+                headers,
+                body: None,
+            });
         }
+        let html = settings.html.as_deref();
+        let html = html.unwrap_or("{{ template \"email.default.html\" . }}");
+        let html = templates.html(html, data, now)?;
+        let plain = text(settings.text.as_deref().unwrap_or(""))?;
+        if !headers.contains_key("Subject") {
+            let subject = text("{{ template \"email.default.subject\" . }}")?;
+            headers.insert("Subject".to_owned(), subject);
+        }
+        Ok(Self {
+            headers,
+            body: Some((plain, html)),
+        })
     }
 }
 
@@ -305,12 +318,12 @@ fn render(filled: &Filled, message: &Message, told: &Notification) -> Result<Mai
         .subject(message.title.as_str())
         .references(thread.clone())
         .in_reply_to(thread);
-    for (name, value) in &filled.headers {
+    for (name, value) in &filled.written.headers {
         let name = HeaderName::new_from_ascii(name.clone())
             .map_err(|_error| format!("headers: {name:?} is no name of a header"))?;
         builder = builder.raw_header(HeaderValue::new(name, value.clone()));
     }
-    let (plain, html) = match &filled.body {
+    let (plain, html) = match &filled.written.body {
         Some((plain, html)) => (plain.clone(), html.clone()),
         None => (text(message), html(message)),
     };
