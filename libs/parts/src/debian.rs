@@ -82,7 +82,7 @@ pub(crate) fn fetch(part: &Part, cache: &Path) -> Result<(), PartError> {
     Ok(())
 }
 
-fn failure(part: &Part, reason: &str) -> PartError {
+pub(crate) fn failure(part: &Part, reason: &str) -> PartError {
     PartError::Fetch {
         program: part.program,
         package: part.package,
@@ -90,8 +90,8 @@ fn failure(part: &Part, reason: &str) -> PartError {
     }
 }
 
-/// Runs a program to its end, within a time.
-pub(crate) fn run(part: &Part, mut command: Command) -> Result<(), PartError> {
+/// Runs a program to its end, within a time, and gives what it wrote to standard output.
+pub(crate) fn run(part: &Part, mut command: Command) -> Result<String, PartError> {
     let name = command.get_program().to_string_lossy().into_owned();
     let child = command
         .stdin(Stdio::null())
@@ -120,7 +120,7 @@ pub(crate) fn run(part: &Part, mut command: Command) -> Result<(), PartError> {
     };
     let output = output.map_err(|error| failure(part, &format!("{name}: {error}")))?;
     if output.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     let mut lines = text.lines().filter(|it| it.starts_with("E:"));

@@ -18,14 +18,30 @@ pub struct Module {
     pub module: &'static str,
     /// The version that we measure against.
     pub version: &'static str,
+    /// Where its main package stands in the module.
+    pub package: &'static str,
+    /// Files that it is compiled with and its module has not, as another tool makes them: empty ones take their place.
+    pub stubs: &'static [&'static str],
 }
 
 /// Every such program, sorted by name.
-pub const MODULES: &[Module] = &[Module {
-    program: "node_exporter",
-    module: "github.com/prometheus/node_exporter",
-    version: "v1.12.1",
-}];
+pub const MODULES: &[Module] = &[
+    Module {
+        program: "alertmanager",
+        module: "github.com/prometheus/alertmanager",
+        version: "v0.34.1",
+        package: "./cmd/alertmanager",
+        // The pages for a browser.
+        stubs: &["ui/app/dist/index.html"],
+    },
+    Module {
+        program: "node_exporter",
+        module: "github.com/prometheus/node_exporter",
+        version: "v1.12.1",
+        package: ".",
+        stubs: &[],
+    },
+];
 
 /// The first Go that fetches a newer one when a module asks for it (its toolchain switch).
 const AT_LEAST: (u32, u32) = (1, 21);
@@ -100,16 +116,66 @@ pub(crate) fn build(module: &Module, cache: &Path) -> Result<PathBuf, PartError>
         at_least: (0, 0),
     };
     let go = find(cache)?;
-    let mut install = command(go);
-    install
-        .arg("install")
-        .arg(format!("{}@{}", module.module, module.version))
-        .env("GOBIN", &folder)
-        // Also where somebody said that the machine's own Go is to do.
-        .env("GOTOOLCHAIN", "auto")
-        .env("GOFLAGS", "-modcacherw");
-    debian::run(&part, install)?;
+    let go = |arguments: &[&str]| {
+        let mut go = command(&go);
+        go.args(arguments)
+            // Also where somebody said that the machine's own Go is to do.
+            .env("GOTOOLCHAIN", "auto")
+            .env("GOFLAGS", "-modcacherw");
+        go
+    };
+    let named = format!("{}@{}", module.module, module.version);
+    if module.stubs.is_empty() {
+        let mut install = go(&["install", &named]);
+        install.env("GOBIN", &folder);
+        debian::run(&part, install)?;
+        return Ok(program);
+    }
+    let mut download = go(&["mod", "download", "-json", &named]);
+    download.current_dir(cache);
+    let said = debian::run(&part, download)?;
+    let source = json_text(&said, "Dir")
+        .ok_or_else(|| debian::failure(&part, "go mod download names no folder"))?;
+    // A module's folder is not to be written to, so the stubs go into a copy.
+    let copy = cache.join("go/source").join(&named);
+    if copy.exists() {
+        fs::remove_dir_all(&copy).map_err(disk)?;
+    }
+    copy_folder(Path::new(source), &copy).map_err(disk)?;
+    for stub in module.stubs {
+        let stub = copy.join(stub);
+        fs::create_dir_all(stub.parent().unwrap_or(&copy)).map_err(disk)?;
+        fs::write(&stub, "").map_err(disk)?;
+    }
+    let mut build = go(&["build", "-o"]);
+    build.arg(&program).arg(module.package).current_dir(&copy);
+    debian::run(&part, build)?;
     Ok(program)
+}
+
+/// The text of a key in what `go mod download -json` writes: a key and its value on each line, and paths need no escapes.
+fn json_text<'a>(json: &'a str, key: &str) -> Option<&'a str> {
+    let start = format!("\"{key}\": \"");
+    let mut lines = json.lines().map(str::trim);
+    lines.find_map(|it| {
+        it.strip_prefix(&start)?
+            .trim_end_matches(',')
+            .strip_suffix('"')
+    })
+}
+
+fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }
 
 fn find(cache: &Path) -> Result<PathBuf, PartError> {
@@ -156,4 +222,22 @@ fn executable(folder: &Path) -> io::Result<()> {
         fs::set_permissions(entry?.path(), fs::Permissions::from_mode(0o755))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::json_text;
+
+    #[test]
+    fn texts_of_downloads() {
+        let json = "{\n\t\"Path\": \"a/b\",\n\t\"Dir\": \"/m/a/b@v1\"\n}\n";
+        for (key, expect) in [
+            ("Dir", Some("/m/a/b@v1")),
+            ("Path", Some("a/b")),
+            ("Zip", None),
+        ] {
+            assert_eq!(json_text(json, key), expect, "{key}");
+        }
+        assert_eq!(json_text("{\"Dir\": 1}", "Dir"), None);
+    }
 }
