@@ -1,12 +1,14 @@
 //! The HTTP/1.1 server: what a handler gets and gives, and what surrounds it.
 
+mod body;
 pub(crate) mod gzip;
 pub(crate) mod landing;
 pub(crate) mod server;
 
 use std::{future::Future, net::SocketAddr, pin::Pin, time::Duration};
 
-use http_body_util::{BodyExt, Full, Limited};
+pub use body::ReplyBody;
+use http_body_util::{BodyExt, Limited};
 pub use server::Limits;
 
 pub use hyper::{Method, StatusCode, body::Bytes, header};
@@ -24,7 +26,7 @@ pub struct Request {
 }
 
 /// What it gets.
-pub type Reply = hyper::Response<Full<Bytes>>;
+pub type Reply = hyper::Response<ReplyBody>;
 
 /// Answers the requests that a program does not answer like every other.
 pub trait Handler: Send + Sync + 'static {
@@ -114,8 +116,8 @@ impl Request {
 }
 
 /// A reply with a body of some type.
-pub fn reply(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Reply {
-    let mut reply = Reply::new(Full::new(body.into()));
+pub fn reply(status: StatusCode, content_type: &'static str, body: impl Into<ReplyBody>) -> Reply {
+    let mut reply = Reply::new(body.into());
     *reply.status_mut() = status;
     let content_type = header::HeaderValue::from_static(content_type);
     reply
@@ -135,7 +137,7 @@ pub fn html(status: StatusCode, body: impl Into<Bytes>) -> Reply {
 }
 
 /// A reply of JSON.
-pub fn json(status: StatusCode, body: impl Into<Bytes>) -> Reply {
+pub fn json(status: StatusCode, body: impl Into<ReplyBody>) -> Reply {
     reply(status, "application/json", body)
 }
 

@@ -21,5 +21,5 @@ pub use own_metrics::{families_of, own_families};
 pub use program::Program;
 pub use registry::{CollectError, Collector, Filter, FilterError, Registry, Scrape};
 pub use secret::Secret;
-pub use service::{Link, Reload, ServeError, Service, Settings, main, main_with};
+pub use service::{BeforeScrape, Link, Reload, ServeError, Service, Settings, main, main_with};
 pub use web_config::WebConfigError;

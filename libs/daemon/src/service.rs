@@ -53,6 +53,9 @@ pub struct Link {
 pub type Reload =
     Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
 
+/// Brings metrics up to date.
+pub type BeforeScrape = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
 /// What tells one program's server from another's.
 pub struct Settings {
     /// Its name and defaults.
@@ -73,6 +76,8 @@ pub struct Settings {
     pub prefix: String,
     /// What `/-/ready` says; systemd is told once it listens.
     pub ready: Arc<AtomicBool>,
+    /// Called before a scrape, to bring metrics up to date that are costly to keep so.
+    pub before_scrape: Option<BeforeScrape>,
     /// What SIGHUP and POST `/-/reload` do.
     pub reload: Option<Reload>,
     /// What the server bears.
@@ -93,6 +98,7 @@ impl Settings {
             links: Vec::new(),
             prefix: String::new(),
             ready: Arc::new(AtomicBool::new(true)),
+            before_scrape: None,
             reload: None,
             limits: Limits::default(),
         }
@@ -325,6 +331,9 @@ impl Pages {
         let filter = filter(request);
         if let Err(error) = settings.registry.check(&filter) {
             return text(StatusCode::BAD_REQUEST, format!("{error}\n"));
+        }
+        if let Some(refresh) = &settings.before_scrape {
+            refresh().await;
         }
         let wanted = scrape_deadline(request.header("x-prometheus-scrape-timeout-seconds"));
         let mut families = settings.registry.scrape(&filter, begin + wanted).await;

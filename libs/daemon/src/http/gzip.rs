@@ -3,13 +3,12 @@
 use std::io::Write;
 
 use flate2::{Compression, write::GzEncoder};
-use http_body_util::{BodyExt, Full};
 use hyper::{
-    body::{Body, Bytes},
+    body::Bytes,
     header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue, VARY},
 };
 
-use super::Reply;
+use super::{Reply, ReplyBody};
 
 /// Smaller bodies fit one packet anyway.
 const WORTHWHILE: u64 = 1024;
@@ -37,17 +36,14 @@ pub(crate) fn accepted(headers: &HeaderMap) -> bool {
 
 /// Compresses a reply that is worth it and is not compressed.
 pub(crate) async fn compress(mut reply: Reply) -> Reply {
-    let size = reply.body().size_hint().exact().unwrap_or(0);
+    let size = reply.body().size().unwrap_or(0);
     if size < WORTHWHILE || reply.headers().contains_key(CONTENT_ENCODING) {
         return reply;
     }
-    let body = std::mem::take(reply.body_mut());
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the body is our own, and whole in memory"
-    )]
-    let Ok(body) = body.collect().await;
-    let body = body.to_bytes();
+    let ReplyBody::Whole(Some(body)) = reply.body() else {
+        return reply;
+    };
+    let body = body.clone();
     let packed = if body.len() < LARGE {
         pack(&body)
     } else {
@@ -56,10 +52,9 @@ pub(crate) async fn compress(mut reply: Reply) -> Reply {
         packed.unwrap_or(None)
     };
     let Some(packed) = packed else {
-        *reply.body_mut() = Full::new(body);
         return reply;
     };
-    *reply.body_mut() = Full::new(packed);
+    *reply.body_mut() = packed.into();
     let headers = reply.headers_mut();
     headers.remove(CONTENT_LENGTH);
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
