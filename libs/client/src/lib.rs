@@ -1,17 +1,26 @@
 //! The outgoing HTTP client: reqwest with rustls and ring, a deadline on every call and a cap on every answer.
 
-use std::{sync::Arc, time::Duration};
+mod oauth2;
+mod proxy;
+mod tls;
 
-pub use reqwest::{Client, Method, Request, RequestBuilder, Response, StatusCode, Url, header};
-use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{CryptoProvider, WebPkiSupportedAlgorithms},
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
+use std::time::Duration;
+
+pub use reqwest::{
+    Client, Error, Method, Request, RequestBuilder, Response, StatusCode, Url, header,
 };
 
-/// How a client connects and how long it waits.
-#[derive(Debug, Clone)]
+pub use self::{
+    oauth2::{Assertion, Grant, Token, TokenError, TokenRequest},
+    proxy::Proxy,
+    tls::{Tls, TlsVersion, tls},
+};
+
+/// Connections to one host that are kept for the next call.
+const KEPT: usize = 64;
+
+/// How a client connects and how long it waits. Clients of equal settings are as good as one.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Who calls: `alert-router/0.1.0`.
     pub user_agent: String,
@@ -23,28 +32,8 @@ pub struct Settings {
     pub redirects: usize,
     /// Whom to trust and who we are.
     pub tls: Tls,
-}
-
-/// Whom to trust and who we are, in PEM text.
-#[derive(Clone, Default)]
-pub struct Tls {
-    /// Certificates of authorities in place of the system's.
-    pub ca: Option<String>,
-    /// Our certificate chain and its private key.
-    pub identity: Option<(String, String)>,
-    /// Trust every certificate; for tests and for those who must.
-    pub insecure_skip_verify: bool,
-}
-
-/// The key must not print.
-impl std::fmt::Debug for Tls {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tls")
-            .field("ca", &self.ca.is_some())
-            .field("identity", &self.identity.is_some())
-            .field("insecure_skip_verify", &self.insecure_skip_verify)
-            .finish()
-    }
+    /// The way there; none is asked of the environment.
+    pub proxy: Proxy,
 }
 
 impl Settings {
@@ -57,6 +46,7 @@ impl Settings {
             timeout,
             redirects: 0,
             tls: Tls::default(),
+            proxy: Proxy::default(),
         }
     }
 }
@@ -67,6 +57,18 @@ pub enum ClientError {
     /// A PEM text is none.
     #[error("{0} is not in PEM form, or holds none of what it should")]
     Pem(&'static str),
+    /// A name in the settings is none.
+    #[error("{0:?} is no name of a server")]
+    ServerName(String),
+    /// The oldest and the newest version leave none that is safe.
+    #[error("max_version must be TLS 1.2 or newer, and no older than min_version")]
+    Versions,
+    /// The address of a proxy is none. It may hold a password, so it is not shown.
+    #[error("the proxy's URL is none of http, https, socks5 or socks5h")]
+    Proxy,
+    /// A header for the proxy is none.
+    #[error("{0:?} is no header for a proxy")]
+    ProxyHeader(String),
     /// rustls does not take them.
     #[error("cannot use the certificates")]
     Tls(#[from] rustls::Error),
@@ -75,25 +77,27 @@ pub enum ClientError {
     Client(#[from] reqwest::Error),
 }
 
-/// Makes a client.
+/// Makes a client. The system's authorities are read when a server first shows a certificate.
 ///
 /// # Errors
-/// When a certificate or key cannot be used.
+/// When a certificate, a key or a proxy's address cannot be used.
 pub fn client(settings: &Settings) -> Result<Client, ClientError> {
-    let tls = tls(&settings.tls)?;
     let redirect = match settings.redirects {
         0 => reqwest::redirect::Policy::none(),
         some => reqwest::redirect::Policy::limited(some),
     };
-    let client = Client::builder()
+    let mut builder = Client::builder()
         .user_agent(&settings.user_agent)
         .connect_timeout(settings.connect_timeout)
         .timeout(settings.timeout)
-        .pool_max_idle_per_host(4)
+        .pool_max_idle_per_host(KEPT)
         .redirect(redirect)
-        .tls_backend_preconfigured(tls)
-        .build()?;
-    Ok(client)
+        .tls_backend_preconfigured(tls(&settings.tls)?)
+        .no_proxy();
+    if let Some(proxy) = settings.proxy.check()? {
+        builder = builder.proxy(proxy);
+    }
+    Ok(builder.build()?)
 }
 
 /// Reads a body of at most `max` bytes. The client's timeout bounds the wait.
@@ -122,98 +126,6 @@ pub enum BodyError {
     Read(#[from] reqwest::Error),
 }
 
-fn tls(settings: &Tls) -> Result<ClientConfig, ClientError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()?;
-    let builder = if settings.insecure_skip_verify {
-        builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(TrustAll(signatures(&provider))))
-    } else {
-        builder.with_root_certificates(roots(settings.ca.as_deref())?)
-    };
-    Ok(match &settings.identity {
-        None => builder.with_no_client_auth(),
-        Some((chain, key)) => {
-            let chain = certificates(chain, "the client certificate")?;
-            let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
-                .map_err(|_error| ClientError::Pem("the client key"))?;
-            builder.with_client_auth_cert(chain, key)?
-        }
-    })
-}
-
-fn roots(ca: Option<&str>) -> Result<RootCertStore, ClientError> {
-    let mut roots = RootCertStore::empty();
-    match ca {
-        Some(text) => {
-            for certificate in certificates(text, "the CA file")? {
-                roots.add(certificate)?;
-            }
-        }
-        // Machines without a store still reach plain HTTP; HTTPS then fails with the name of the unknown issuer.
-        None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-    }
-    Ok(roots)
-}
-
-fn certificates(
-    text: &str,
-    what: &'static str,
-) -> Result<Vec<CertificateDer<'static>>, ClientError> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
-    found
-        .ok()
-        .filter(|it| !it.is_empty())
-        .ok_or(ClientError::Pem(what))
-}
-
-fn signatures(provider: &CryptoProvider) -> WebPkiSupportedAlgorithms {
-    provider.signature_verification_algorithms
-}
-
-/// `insecure_skip_verify`: the signatures of the handshake are checked, whose they are is not.
-#[derive(Debug)]
-struct TrustAll(WebPkiSupportedAlgorithms);
-
-impl ServerCertVerifier for TrustAll {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -234,5 +146,21 @@ mod tests {
         let error = client(&settings).unwrap_err();
         assert!(matches!(error, ClientError::Pem("the client certificate")));
         assert!(!format!("{error:?} {settings:?}").contains("secret-key"));
+    }
+
+    #[test]
+    fn names_versions_and_proxies_are_checked() {
+        let settings = || Settings::new("test", Duration::from_secs(1));
+        let mut wrong = settings();
+        wrong.tls.server_name = Some("a b".to_owned());
+        assert!(matches!(client(&wrong), Err(ClientError::ServerName(_))));
+        let mut wrong = settings();
+        wrong.tls.max_version = Some(super::TlsVersion::Tls11);
+        assert!(matches!(client(&wrong), Err(ClientError::Versions)));
+        let mut wrong = settings();
+        wrong.proxy.http = Some("ftp://user:secret@x".to_owned());
+        let error = client(&wrong).unwrap_err();
+        assert!(matches!(error, ClientError::Proxy));
+        assert!(!format!("{error:?} {wrong:?}").contains("secret"));
     }
 }
