@@ -2,12 +2,14 @@
 //! A dependency of tests only.
 
 pub mod golden;
+mod mail_server;
 mod program;
 mod skip;
 pub mod tree;
 mod upstream;
 mod wait;
 
+pub use mail_server::{Mail, MailServer, Script};
 pub use program::{Ended, Program, Running, binary};
 pub use skip::skip;
 pub use upstream::{Answer, Heard, Upstream};
