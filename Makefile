@@ -20,11 +20,11 @@ test:
 	@scripts/tools.sh
 	@scripts/test.sh
 
-## node-exporter beside node_exporter 1.12.1, in one run; written to BENCHMARKS.md.
+## Our programs beside those whose place they take, in one run; written to BENCHMARKS.md. PART=alert-router measures one.
 bench:
 	@scripts/tools.sh
-	cargo build --release --locked -p node-exporter -p bench
-	target/release/bench
+	cargo build --release --locked -p node-exporter -p alert-router -p bench
+	target/release/bench $(PART)
 
 ## Each fuzz target for a minute; needs cargo-fuzz, which it builds once.
 fuzz:

@@ -16,11 +16,6 @@ pub(crate) struct Server {
     address: SocketAddr,
 }
 
-/// `USER_HZ`: what `/proc` counts in, whatever the kernel's own tick is (time(7)).
-pub(crate) const fn ticks_per_second() -> u32 {
-    100
-}
-
 impl Server {
     /// Starts a program and waits until it listens.
     pub(crate) fn start(program: &Path, flags: &[String]) -> io::Result<Self> {
@@ -54,20 +49,11 @@ impl Server {
         self.address
     }
 
-    /// Processor seconds since its start.
+    /// Processor seconds since its start, user and system, of all its threads, those that ended too. `/proc` counts the same in
+    /// ticks of 10 ms, which is too coarse for a request.
     pub(crate) fn cpu(&self) -> io::Result<f64> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let fields: Vec<&str> = stat
-            .rsplit_once(')')
-            .map_or("", |it| it.1)
-            .split_ascii_whitespace()
-            .collect();
-        // utime and stime are fields 14 and 15 (proc(5)); the state, field 3, is the first here.
-        let ticks: u32 = [11, 12]
-            .iter()
-            .filter_map(|it| fields.get(*it)?.parse::<u32>().ok())
-            .sum();
-        Ok(f64::from(ticks) / f64::from(ticks_per_second()))
+        let pid = libc::pid_t::try_from(self.child.id()).map_err(io::Error::other)?;
+        cpu_clock(pid)
     }
 
     /// Resident bytes.
@@ -77,6 +63,32 @@ impl Server {
         let kibibytes = line.and_then(|it| it.split_ascii_whitespace().next()?.parse::<u64>().ok());
         Ok(kibibytes.unwrap_or_default() * 1024)
     }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "no safe crate reads the clock of another process"
+)]
+fn cpu_clock(pid: libc::pid_t) -> io::Result<f64> {
+    let mut clock = 0;
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: both calls write to a variable of this function and keep no pointer.
+    let (found, read) = unsafe {
+        let found = libc::clock_getcpuclockid(pid, &raw mut clock);
+        (found, libc::clock_gettime(clock, &raw mut time))
+    };
+    if found != 0 {
+        return Err(io::Error::from_raw_os_error(found));
+    }
+    if read != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let seconds = u64::try_from(time.tv_sec).map_err(io::Error::other)?;
+    let nanoseconds = u32::try_from(time.tv_nsec).map_err(io::Error::other)?;
+    Ok(Duration::new(seconds, nanoseconds).as_secs_f64())
 }
 
 impl Drop for Server {
