@@ -1,11 +1,27 @@
 //! Alerts as Prometheus sends them: labels, life time, identity.
 
+pub(crate) mod packed;
+
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
+use self::packed::Packed;
+
 /// Names to values, sorted by name.
 pub(crate) type Pairs = BTreeMap<String, String>;
+
+/// What matchers look at: names to values, however they are held.
+pub(crate) trait Labels {
+    /// The value of a label that is there.
+    fn value(&self, name: &str) -> Option<&str>;
+}
+
+impl Labels for Pairs {
+    fn value(&self, name: &str) -> Option<&str> {
+        self.get(name).map(String::as_str)
+    }
+}
 
 /// More labels or annotations than any rule gives.
 const MAX_PAIRS: usize = 256;
@@ -13,13 +29,22 @@ const MAX_PAIRS: usize = 256;
 const MAX_TEXT: usize = 64 * 1024;
 
 /// What tells an alert from every other: a hash of its labels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Fingerprint(u64);
 
 impl Fingerprint {
     /// FNV-1a over the sorted labels, each name and each value followed by the byte 255
     /// (Prometheus' `common/model`, `LabelSet.Fingerprint`).
     pub(crate) fn of(labels: &Pairs) -> Self {
+        Self::of_sorted(
+            labels
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str())),
+        )
+    }
+
+    /// [`Fingerprint::of`] labels that are sorted by name.
+    pub(crate) fn of_sorted<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
         const PRIME: u64 = 1_099_511_628_211;
         let mut hash: u64 = 14_695_981_039_346_656_037;
         let mut add = |byte: u8| hash = (hash ^ u64::from(byte)).wrapping_mul(PRIME);
@@ -31,6 +56,15 @@ impl Fingerprint {
         }
         Self(hash)
     }
+
+    /// As in the journal.
+    pub(crate) const fn number(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) const fn from_number(number: u64) -> Self {
+        Self(number)
+    }
 }
 
 impl fmt::Display for Fingerprint {
@@ -39,7 +73,7 @@ impl fmt::Display for Fingerprint {
     }
 }
 
-/// An alert, valid.
+/// An alert as it is told of: everything in the clear.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Alert {
     pub(crate) labels: Pairs,
@@ -47,21 +81,27 @@ pub(crate) struct Alert {
     pub(crate) starts_at: Timestamp,
     /// When it is resolved, unless it is sent again before.
     pub(crate) ends_at: Timestamp,
-    pub(crate) updated_at: Timestamp,
     /// Where it comes from; empty when the sender does not say.
     pub(crate) generator_url: String,
-    /// Whether `ends_at` is ours, `resolve_timeout` after the alert was last sent.
-    pub(crate) timeout: bool,
 }
 
 /// An alert as it was sent.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Posted {
-    pub(crate) labels: Pairs,
-    pub(crate) annotations: Pairs,
+    pub(crate) texts: Packed,
     pub(crate) starts_at: Option<Timestamp>,
     pub(crate) ends_at: Option<Timestamp>,
-    pub(crate) generator_url: String,
+}
+
+/// When an alert starts and ends, as far as is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Life {
+    pub(crate) starts_at: Timestamp,
+    /// When it is resolved, unless it is sent again before.
+    pub(crate) ends_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+    /// Whether `ends_at` is ours, `resolve_timeout` after the alert was last sent.
+    pub(crate) timeout: bool,
 }
 
 /// Why an alert is refused.
@@ -79,32 +119,33 @@ pub(crate) enum AlertError {
     Size,
     #[error("too many alerts are held already ({0}); this one is new and refused")]
     Full(usize),
+    #[error("too many alerts named {0:?} are held already ({1}); this one is new and refused")]
+    FullOfName(String, usize),
 }
 
 impl Posted {
     /// Fills in what the sender left out, as Alertmanager does, and checks the rest.
     pub(crate) fn check(
-        self,
+        &self,
         now: Timestamp,
         resolve_timeout: Duration,
-    ) -> Result<Alert, AlertError> {
-        let mut labels = self.labels;
-        labels.retain(|_, value| !value.is_empty());
+    ) -> Result<Life, AlertError> {
         let starts_at = self.starts_at.or(self.ends_at).unwrap_or(now);
         let ends_at = self.ends_at.unwrap_or_else(|| after(now, resolve_timeout));
         if ends_at < starts_at {
             return Err(AlertError::Times);
         }
-        if labels.is_empty() {
+        let (labels, annotations) = (self.texts.labels(), self.texts.annotations());
+        if labels.len() == 0 {
             return Err(AlertError::NoLabels);
         }
-        for (pairs, is_label) in [(&labels, true), (&self.annotations, false)] {
+        for (pairs, is_label) in [(labels, true), (annotations, false)] {
             if pairs.len() > MAX_PAIRS {
                 return Err(AlertError::Size);
             }
             for (name, value) in pairs {
                 if name.is_empty() {
-                    let name = name.clone();
+                    let name = name.to_owned();
                     return Err(if is_label {
                         AlertError::LabelName(name)
                     } else {
@@ -116,13 +157,13 @@ impl Posted {
                 }
             }
         }
-        Ok(Alert {
-            labels,
-            annotations: self.annotations,
+        if self.texts.generator_url().len() > MAX_TEXT {
+            return Err(AlertError::Size);
+        }
+        Ok(Life {
             starts_at,
             ends_at,
             updated_at: now,
-            generator_url: self.generator_url,
             timeout: self.ends_at.is_none(),
         })
     }
@@ -133,16 +174,23 @@ impl Alert {
         Fingerprint::of(&self.labels)
     }
 
-    /// Alertmanager's `alertname`; empty when there is none.
-    pub(crate) fn name(&self) -> &str {
-        self.labels.get("alertname").map_or("", String::as_str)
-    }
-
     pub(crate) fn resolved(&self, now: Timestamp) -> bool {
         self.ends_at <= now
     }
 
-    /// This alert, sent again as `newer`: when the two overlap in time they are one, which started with the first.
+    /// Alertmanager's `alertname`; empty when there is none.
+    pub(crate) fn name(&self) -> &str {
+        self.labels.get("alertname").map_or("", String::as_str)
+    }
+}
+
+impl Life {
+    pub(crate) fn resolved(&self, now: Timestamp) -> bool {
+        self.ends_at <= now
+    }
+
+    /// This alert's life when it is sent again with that of `newer`: when the two overlap in time they are one, which started with
+    /// the first.
     pub(crate) fn merged(&self, mut newer: Self) -> Self {
         let within = |time| time > self.starts_at && time < self.ends_at;
         if !within(newer.ends_at) && !within(newer.starts_at) {
@@ -179,7 +227,7 @@ mod tests {
 
     use jiff::Timestamp;
 
-    use super::{Alert, AlertError, Fingerprint, Pairs, Posted};
+    use super::{AlertError, Fingerprint, Life, Pairs, Posted, packed::Packed};
 
     fn pairs(text: &str) -> Pairs {
         text.split_terminator(',')
@@ -210,10 +258,9 @@ mod tests {
     #[test]
     fn checks_and_defaults() {
         let posted = |labels: &str, starts: Option<i64>, ends: Option<i64>| Posted {
-            labels: pairs(labels),
+            texts: Packed::of(&pairs(labels), &Pairs::new(), ""),
             starts_at: starts.map(at),
             ends_at: ends.map(at),
-            ..Posted::default()
         };
         let check = |posted: Posted| {
             let alert = posted.check(at(1000), Duration::from_secs(300))?;
@@ -230,7 +277,6 @@ mod tests {
             (posted("a=b", Some(900), Some(950)), Ok((900, 950, false))),
             (posted("a=b", Some(950), Some(900)), Err(AlertError::Times)),
             (posted("", None, None), Err(AlertError::NoLabels)),
-            (posted("a=", None, None), Err(AlertError::NoLabels)),
             (
                 posted("=b", None, None),
                 Err(AlertError::LabelName(String::new())),
@@ -242,13 +288,10 @@ mod tests {
 
     #[test]
     fn merging() {
-        let alert = |starts, ends, updated, timeout| Alert {
-            labels: Pairs::new(),
-            annotations: Pairs::new(),
+        let alert = |starts, ends, updated, timeout| Life {
             starts_at: at(starts),
             ends_at: at(ends),
             updated_at: at(updated),
-            generator_url: String::new(),
             timeout,
         };
         for (old, new, expect) in [
@@ -278,7 +321,7 @@ mod tests {
                 (60, 400),
             ),
         ] {
-            let found = old.merged(new.clone());
+            let found = old.merged(new);
             let found = (found.starts_at.as_second(), found.ends_at.as_second());
             assert_eq!(found, expect, "{old:?} and {new:?}");
         }

@@ -1,36 +1,54 @@
 //! The configuration file, in Alertmanager's format: its shape, and the checked values that the program works with.
 //!
-//! What Alertmanager has and alert-router has not yet is refused by name: nothing that a user wrote is ignored in silence.
+//! Every key of Alertmanager's is known; receivers that alert-router does not send to are named, so that nothing that a user wrote is
+//! ignored in silence.
 
 mod duration;
+mod expand;
+mod go_url;
+mod heartbeat;
+mod http;
 mod inhibit;
+mod intervals;
+mod keys;
 mod receiver;
 mod route;
+mod section;
+mod settings;
+mod show;
+#[cfg(test)]
+mod tests;
 mod yaml;
 
 use std::{
-    collections::BTreeMap,
-    fs, io,
+    env, fs, io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use daemon::chain;
-use serde::Deserialize;
+use serde_json::Value as Json;
 
-pub(crate) use self::{
-    duration::Span,
-    inhibit::InhibitRule,
-    receiver::{
-        EmailSettings, HttpSettings, Integration, Kind, Receiver, SecretSource, SlackMessage,
-        SlackSettings, TlsSettings, WebhookSettings, addresses,
-    },
-    route::Route,
-    yaml::NotYet,
+use self::{
+    expand::Sources,
+    route::Known,
+    section::{Reader, Record, Value},
+    yaml::Mistake,
 };
-use self::{inhibit::InhibitFile, receiver::ReceiverFile, route::RouteFile};
-use crate::{repair::RepairCommands, template::Templates};
+pub(crate) use self::{
+    heartbeat::{Heartbeat, HeartbeatUrl},
+    inhibit::InhibitRule,
+    receiver::{Integration, Kind, Receiver, addresses},
+    route::{GroupBy, Route},
+    settings::{
+        Authorization, BasicAuth, EmailSettings, HttpHeader, HttpSettings, JwtBearer, OAuth2,
+        OAuth2Grant, PagerdutyImage, PagerdutyLink, PagerdutySettings, ProxySettings, SecretSource,
+        SlackAction, SlackConfirm, SlackField, SlackMessage, SlackSettings, Threading, TlsSettings,
+        TlsVersion, WebhookSettings,
+    },
+};
+use crate::{matcher::Mode, repair::RepairCommands, template::Templates};
 
 /// A larger file is no configuration.
 const MAX_SIZE: u64 = 4 << 20;
@@ -45,10 +63,26 @@ pub(crate) struct Config {
     pub(crate) inhibit_rules: Vec<Arc<InhibitRule>>,
     pub(crate) templates: Templates,
     pub(crate) repair_commands: RepairCommands,
-    /// The file without its secrets, for `/api/v2/status`.
+    pub(crate) heartbeats: Vec<Heartbeat>,
+    /// Called while all is well here, so that somebody outside notices when it is not.
+    pub(crate) heartbeat_url: Option<HeartbeatUrl>,
+    /// With every default and without secrets, for `/api/v2/status`; without what Alertmanager does not know.
     pub(crate) shown: String,
     /// Of the file's bytes, for `alertmanager_config_hash`.
     pub(crate) hash: u64,
+}
+
+/// How a file is read; by default as Alertmanager does without flags.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Options {
+    /// Whether a receiver of a kind that is not sent is a mistake.
+    pub(crate) strict_receivers: bool,
+    /// Whether `${NAME}` and `${credential:NAME}` in values are put in.
+    pub(crate) expand_env: bool,
+    /// Where `${credential:NAME}` is.
+    pub(crate) credentials_dir: Option<PathBuf>,
+    /// How matchers are read.
+    pub(crate) matchers: Mode,
 }
 
 /// Where and why a configuration is wrong.
@@ -62,115 +96,117 @@ pub(crate) struct ConfigError {
     pub(crate) reason: String,
 }
 
-/// The shape of the file.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    global: Global,
-    route: Option<RouteFile>,
-    #[serde(default)]
-    receivers: Vec<ReceiverFile>,
-    #[serde(default)]
-    repair_commands: BTreeMap<String, String>,
-    #[serde(default)]
-    inhibit_rules: Vec<InhibitFile>,
-    /// Patterns of files, from the configuration's folder.
-    #[serde(default)]
-    templates: Vec<PathBuf>,
-    #[expect(dead_code, reason = "refused when given")]
-    time_intervals: Option<NotYet>,
-    #[expect(dead_code, reason = "refused when given")]
-    mute_time_intervals: Option<NotYet>,
-    #[expect(dead_code, reason = "refused when given")]
-    tracing: Option<NotYet>,
-}
-
-/// What receivers take when they do not say it themselves.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Global {
-    resolve_timeout: Option<Span>,
-    smtp_from: Option<String>,
-    smtp_hello: Option<String>,
-    smtp_smarthost: Option<String>,
-    smtp_auth_username: Option<String>,
-    smtp_auth_password: Option<daemon::Secret>,
-    smtp_auth_password_file: Option<PathBuf>,
-    #[expect(dead_code, reason = "refused when given")]
-    smtp_auth_secret: Option<NotYet>,
-    #[expect(dead_code, reason = "refused when given")]
-    smtp_auth_secret_file: Option<NotYet>,
-    #[expect(dead_code, reason = "refused when given")]
-    smtp_auth_identity: Option<NotYet>,
-    smtp_require_tls: Option<bool>,
-    smtp_tls_config: Option<receiver::TlsFile>,
-    slack_api_url: Option<daemon::Secret>,
-    slack_api_url_file: Option<PathBuf>,
-    http_config: Option<receiver::HttpFile>,
-}
-
 impl Config {
-    /// Reads a file.
+    /// Reads a file, with the process' environment.
     ///
     /// # Errors
-    /// The first thing that is wrong, with its line where the reader of YAML knows it.
-    pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
+    /// The first thing that is wrong, with its line where it is known.
+    pub(crate) fn load_with(path: &Path, options: &Options) -> Result<Self, ConfigError> {
         let text = read(path).map_err(|error| ConfigError {
             path: path.to_owned(),
             line: None,
             reason: format!("cannot read the configuration: {error}"),
         })?;
-        Self::parse(path, &text)
+        Self::parse_with(path, &text, options, &|name| env::var(name).ok())
     }
 
-    /// Reads a text; `path` is for messages, and for files that it names relative to itself.
+    /// Reads a text as without flags and environment.
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        let file: File = yaml::parse(text).map_err(|(line, reason)| ConfigError {
+        Self::parse_with(path, text, &Options::default(), &|_| None)
+    }
+
+    /// Reads a text with an environment; `path` is for messages, and for files that it names relative to itself.
+    pub(crate) fn parse_with(
+        path: &Path,
+        text: &str,
+        options: &Options,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Self::check(text, folder, options, environment).map_err(|mistake| ConfigError {
             path: path.to_owned(),
-            line,
-            reason,
-        })?;
-        let checked = Self::check(file, path.parent().unwrap_or(Path::new("")), text);
-        checked.map_err(|reason| ConfigError {
-            path: path.to_owned(),
-            line: yaml::line_of(text, &reason),
-            reason,
+            line: mistake.line,
+            reason: mistake.reason,
         })
     }
 
-    fn check(file: File, folder: &Path, text: &str) -> Result<Self, String> {
-        let mut receivers: Vec<Receiver> = Vec::new();
-        for shape in file.receivers {
-            if receivers.iter().any(|it| it.name == shape.name) {
-                return Err(format!(
-                    "receivers: the name {:?} is given twice; names must be unique",
-                    shape.name
-                ));
-            }
-            receivers.push(shape.check(&file.global, folder)?);
+    fn check(
+        text: &str,
+        folder: &Path,
+        options: &Options,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, Mistake> {
+        let mode = options.matchers;
+        let mut file = sections(text, options, environment)?;
+        let mut global = match file.take("global") {
+            Value::Record(global) => global,
+            _ => Record::new(&keys::GLOBAL),
+        };
+        if global.record("http_config").is_none() {
+            global.set("http_config", Value::Record(Record::new(&keys::HTTP)));
         }
-        let route = file
-            .route
-            .ok_or("route is missing: add a route with a receiver")?;
-        let inhibit_rules = file.inhibit_rules.into_iter();
-        let inhibit_rules: Result<_, String> =
-            inhibit_rules.map(|it| it.check().map(Arc::new)).collect();
-        let patterns: Vec<_> = file.templates.iter().map(|it| folder.join(it)).collect();
-        let templates = Templates::load(&patterns).map_err(|error| chain(&error).to_string())?;
-        let names: Vec<&str> = receivers.iter().map(|it| it.name.as_str()).collect();
-        let route = route.check(&names)?;
+        if let Some(http) = global.record_mut("http_config") {
+            http::join(http, folder);
+        }
+        let mut names: Vec<String> = Vec::new();
+        for receiver in file.records_mut("receivers") {
+            let name = receiver.text("name").to_owned();
+            if names.contains(&name) {
+                let reason =
+                    format!("receivers: the name {name:?} is given twice; names must be unique");
+                return Err(receiver.wrong("name", reason));
+            }
+            names.push(name);
+            receiver::join(receiver, folder);
+            receiver::inherit(receiver, &mut global, folder)?;
+        }
+        let resolve_timeout = global.span("resolve_timeout").unwrap_or_default();
+        file.set("global", Value::Record(global));
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let strict = options.strict_receivers;
+        let receivers = file.records("receivers").iter();
+        let receivers: Result<Vec<_>, _> =
+            receivers.map(|it| receiver::receiver(it, strict)).collect();
+        let receivers = receivers?;
+        receiver::check_fallbacks(&receivers, file.records("receivers"))?;
+        let intervals = intervals::all(&file)?;
+        let known = Known {
+            receivers: &names,
+            intervals: &intervals,
+            mode,
+        };
+        let root = file.record("route");
+        let root =
+            root.ok_or_else(|| "route is missing: add a route with a receiver".to_owned())?;
+        let route = Arc::new(route::route(root, &known)?);
+        let inhibit_rules = file.records("inhibit_rules").iter();
+        let inhibit_rules: Result<_, Mistake> = inhibit_rules
+            .map(|it| inhibit::rule(it, mode).map(Arc::new))
+            .collect();
+        let inhibit_rules = inhibit_rules?;
+        let patterns = file.texts("templates").iter();
+        let patterns: Vec<String> = patterns.map(|it| http::joined(folder, it)).collect();
+        let paths: Vec<PathBuf> = patterns.iter().map(PathBuf::from).collect();
+        let templates = Templates::load(&paths)
+            .map_err(|error| file.wrong("templates", chain(&error).to_string()))?;
+        file.set("templates", Value::Texts(patterns));
+        let repair_commands = RepairCommands::new(file.pairs("repair_commands"));
+        let repair_commands =
+            repair_commands.map_err(|reason| file.wrong("repair_commands", reason))?;
         Ok(Self {
-            resolve_timeout: file
-                .global
-                .resolve_timeout
-                .map_or(Duration::from_secs(300), |it| it.0),
-            route: Arc::new(route),
+            resolve_timeout,
+            route,
             receivers,
-            inhibit_rules: inhibit_rules?,
+            inhibit_rules,
             templates,
-            repair_commands: RepairCommands::new(file.repair_commands)?,
-            shown: yaml::without_secrets(text),
+            repair_commands,
+            heartbeats: heartbeat::all(file.records("heartbeats"), &names)?,
+            heartbeat_url: file
+                .record("heartbeat_url")
+                .map(|it| heartbeat::url(it, folder))
+                .transpose()?,
+            shown: show::section(&file),
             hash: text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
                 (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
             }),
@@ -180,6 +216,45 @@ impl Config {
     pub(crate) fn receiver(&self, name: &str) -> Option<&Receiver> {
         self.receivers.iter().find(|it| it.name == name)
     }
+}
+
+/// The sections of a text, each by itself as it should be.
+fn sections(
+    text: &str,
+    options: &Options,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Record, Mistake> {
+    let sources = Sources {
+        environment,
+        credentials: options.credentials_dir.as_deref(),
+    };
+    let expand = |text: &str| expand::expand(text, &sources);
+    let fill: Option<yaml::Fill<'_>> = options.expand_env.then_some(&expand);
+    match yaml::parse(text, fill)? {
+        // An empty document is an empty configuration, whose errors are about what is missing.
+        None => Ok(Record::new(&keys::FILE)),
+        Some(node) if node.is_null() => Ok(Record::new(&keys::FILE)),
+        Some(node) => Reader::new(options.matchers).section(&keys::FILE, &node),
+    }
+}
+
+/// What a text means as YAML, as Alertmanager takes texts of a `payload:` and of `details:` after their templates; None when it is
+/// no YAML.
+pub(crate) fn yaml_value(text: &str) -> Option<Json> {
+    let node = yaml::parse(text, None).ok()?;
+    match node {
+        None => Some(Json::Null),
+        Some(node) => {
+            let value = Reader::new(Mode::Fallback).any(&node).ok()?;
+            Some(value.json())
+        }
+    }
+}
+
+/// Prometheus' durations, such as `1d12h`.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
+    let nanoseconds = duration::prometheus(text)?;
+    u64::try_from(nanoseconds).ok().map(Duration::from_nanos)
 }
 
 pub(crate) fn read(path: &Path) -> io::Result<String> {
@@ -195,7 +270,7 @@ pub(crate) fn read(path: &Path) -> io::Result<String> {
 }
 
 #[cfg(test)]
-mod tests {
+mod mistakes {
     use std::path::Path;
 
     use super::Config;
@@ -216,39 +291,39 @@ mod tests {
             ),
             (
                 "receivers: [{name: a}, {name: a}]\nroute: {receiver: a}\n",
-                "r.yml: receivers: the name \"a\" is given twice; names must be unique",
+                "r.yml, line 1: receivers: the name \"a\" is given twice; names must be unique",
             ),
             (
                 "receivers: [{name: ''}]\nroute: {receiver: a}\n",
-                "r.yml: receivers: a receiver without a name",
+                "r.yml, line 1: receivers: a receiver without a name",
             ),
             (
                 "route:\n  group_by: [x]\n",
-                "r.yml: route: the first route needs a receiver",
+                "r.yml, line 2: route: the first route needs a receiver",
             ),
             (
                 &with("  matchers: [a=b]\n"),
-                "r.yml: route: the first route takes every alert: it must have no matchers",
+                "r.yml, line 4: route: the first route takes every alert: it must have no matchers",
             ),
             (
                 &with("  continue: true\n"),
-                "r.yml: route: the first route must not have continue",
+                "r.yml, line 4: route: the first route must not have continue",
             ),
             (
                 &with("  group_by: [a, a]\n"),
-                "r.yml: route.group_by: \"a\" is given twice",
+                "r.yml, line 4: route.group_by: \"a\" is given twice",
             ),
             (
                 &with("  group_by: ['...', a]\n"),
-                "r.yml: route.group_by: '...' must stand alone",
+                "r.yml, line 4: route.group_by: '...' must stand alone",
             ),
             (
                 &with("  group_interval: 0s\n"),
-                "r.yml: route.group_interval must be longer than zero",
+                "r.yml, line 4: route.group_interval must be longer than zero",
             ),
             (
                 &with("  repeat_interval: 0s\n"),
-                "r.yml: route.repeat_interval must be longer than zero",
+                "r.yml, line 4: route.repeat_interval must be longer than zero",
             ),
             (
                 &with("  group_wait: 5\n"),
@@ -264,7 +339,7 @@ mod tests {
             ),
             (
                 &with("  zzz: 5s\n"),
-                "r.yml, line 4: unknown key zzz; known here: receiver, matchers, match, match_re, group_by, group_wait, group_interval, repeat_interval, continue, routes, mute_time_intervals, active_time_intervals",
+                "r.yml, line 4: unknown key zzz; known here: receiver, group_by, match, match_re, matchers, mute_time_intervals, active_time_intervals, continue, routes, group_wait, group_interval, repeat_interval, labels, digest",
             ),
             (
                 &with("  routes: 5\n"),
@@ -280,23 +355,19 @@ mod tests {
             ),
             (
                 &with("  routes: [{matchers: [a]}]\n"),
-                "r.yml: route.matchers: bad matcher format: a; write name=\"value\", with =, !=, =~ or !~ between",
+                "r.yml, line 4: matchers: bad matcher format: a; write name=\"value\", with =, !=, =~ or !~ between",
             ),
             (
                 &with("  routes: [{match_re: {a: '('}}]\n"),
-                "r.yml: route.matchers: bad matcher a=~\"(\": \"(\" is no regular expression: unclosed group",
+                "r.yml, line 4: match_re.a: \"(\" is no regular expression: unclosed group",
             ),
             (
                 &with("inhibit_rules:\n- source_matchers: [a]\n"),
-                "r.yml: inhibit_rules.source_matchers: bad matcher format: a; write name=\"value\", with =, !=, =~ or !~ between",
+                "r.yml, line 5: source_matchers: bad matcher format: a; write name=\"value\", with =, !=, =~ or !~ between",
             ),
             (
                 &with("inhibit_rules:\n- source_match: {a: b}\n  equals: [c]\n"),
                 "r.yml, line 6: unknown key equals; did you mean equal?",
-            ),
-            (
-                &with("time_intervals:\n- name: x\n"),
-                "r.yml, line 5: time_intervals is Alertmanager's, and alert-router does not support it yet: take it out",
             ),
             (
                 &with("  receiver: a\n"),
@@ -307,52 +378,48 @@ mod tests {
                 "r.yml, line 4: receivers is given twice",
             ),
             (
-                "receivers: [{name: a, pagerduty_configs: [{routing_key: x}]}]\nroute: {receiver: a}",
-                "r.yml, line 1: pagerduty_configs is Alertmanager's, and alert-router does not support it yet: take it out",
-            ),
-            (
                 "receivers: [{name: a, slack_configs: [{channel: x}]}]\nroute: {receiver: a}",
-                "r.yml: receiver \"a\": slack_configs needs api_url or api_url_file, or global.slack_api_url",
+                "r.yml, line 1: receiver \"a\": slack_configs needs api_url, api_url_file, app_token or app_token_file, or global.slack_api_url",
             ),
             (
                 "receivers: [{name: a, slack_configs: [{api_url: 'ftp://x/secret'}]}]\nroute: {receiver: a}",
-                "r.yml: receiver \"a\": slack_configs.api_url is no URL that starts with http:// or https://",
+                "r.yml, line 1: api_url: this is no URL: it must start with http:// or https://",
             ),
             (
                 "receivers: [{name: a, slack_configs: [{api_url: 'http://x', api_url_file: y}]}]\nroute: {receiver: a}",
-                "r.yml: receiver \"a\": slack_configs: api_url and api_url_file exclude each other",
+                "r.yml, line 1: slack_configs: api_url and api_url_file exclude each other",
             ),
             (
                 "receivers: [{name: a, webhook_configs: [{send_resolved: true}]}]\nroute: {receiver: a}",
-                "r.yml: receiver \"a\": webhook_configs needs url or url_file",
+                "r.yml, line 1: webhook_configs needs url or url_file",
             ),
             (
                 "receivers: [{name: a, email_configs: [{to: x@y}]}]\nroute: {receiver: a}",
-                "r.yml: receiver \"a\": email_configs needs smarthost, or global.smtp_smarthost",
+                "r.yml, line 1: receiver \"a\": email_configs needs smarthost, or global.smtp_smarthost",
             ),
             (
                 "global: {smtp_smarthost: 'h:25'}\nreceivers: [{name: a, email_configs: [{to: x@y}]}]\nroute: {receiver: a}",
-                "r.yml: receiver \"a\": email_configs needs from, or global.smtp_from",
+                "r.yml, line 2: receiver \"a\": email_configs needs from, or global.smtp_from",
             ),
             (
                 "global: {smtp_smarthost: h, smtp_from: a@b}\nreceivers: [{name: a, email_configs: [{to: x@y}]}]\nroute: {receiver: a}",
-                "r.yml: receiver \"a\": smarthost \"h\" is not of the form host:port",
+                "r.yml, line 1: smtp_smarthost: \"h\" is not of the form host:port",
             ),
             (
                 "global: {smtp_smarthost: 'h:25', smtp_from: a@b}\nreceivers: [{name: a, email_configs: [{to: nobody}]}]\nroute: {receiver: a}",
-                "r.yml: receiver \"a\": email_configs.to: \"nobody\" is no address such as ops@example.com",
+                "r.yml, line 2: receiver \"a\": email_configs.to: \"nobody\" is no address such as ops@example.com",
             ),
             (
                 "global: {smtp_smarthost: 'h:25', smtp_from: a@b}\nreceivers: [{name: a, email_configs: [{to: x@y, headers: {Subject: 1, subject: 2}}]}]\nroute: {receiver: a}",
-                "r.yml: receiver \"a\": email_configs.headers: Subject is given twice",
+                "r.yml, line 2: email_configs.headers: Subject is given twice",
             ),
             (
                 &with("repair_commands: {'a b': x}\n"),
-                "r.yml: repair_commands: the name \"a b\" must be of letters, digits, '.', '_' and '-'",
+                "r.yml, line 4: repair_commands: the name \"a b\" must be of letters, digits, '.', '_' and '-'",
             ),
             (
                 &with("repair_commands: {a: 'x {'}\n"),
-                "r.yml: repair_commands.a: a brace is not closed",
+                "r.yml, line 4: repair_commands.a: a brace is not closed",
             ),
             ("a: [", "r.yml, line 1: "),
         ] {

@@ -1,14 +1,20 @@
 //! The state machine: alerts in, notifications out. No I/O, no clock, no threads: `now` is an argument, so a day of alerts
 //! runs in a millisecond and is the same every time.
 //!
-//! Whoever drives it calls [`Core::handle`] with what happened, then [`Core::poll`] until it gives nothing more, and again
-//! when [`Core::next_deadline`] has come.
+//! Whoever drives it gives it what happened, keeps what [`Core::take_records`] gives where a crash cannot reach it, then calls
+//! [`Core::poll`] until it gives nothing more (and keeps the records of that before anything is sent), and again when
+//! [`Core::next_deadline`] has come. After a crash, [`Core::restore`] takes the records.
 
 mod dedup;
+mod digest;
 mod group;
+mod heartbeat;
 mod inhibit;
+pub(crate) mod record;
+mod restore;
 mod retry;
-mod store;
+pub(crate) mod silence;
+pub(crate) mod store;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -18,25 +24,45 @@ use std::{
 
 use jiff::Timestamp;
 
-pub(crate) use self::group::{GroupKey, IntegrationKey};
 use self::{
-    dedup::{Log, LogEntry},
-    group::Group,
+    dedup::{News, Owed, Reason, Told},
+    digest::Digests,
+    group::{Line, group_labels, integration_key},
+    heartbeat::Heartbeats,
+    record::Record,
+    silence::{SilenceError, SilenceId, SilenceLimits, SilenceUndo, Silences, Wish},
+    store::{AlertId, AlertLimits, Mark, Put, Store, Undo},
+};
+pub(crate) use self::{
+    group::{Group, GroupId, Groups, label_order, order as alert_order},
     inhibit::Inhibitor,
-    store::Store,
+    record::IntegrationKey,
+    restore::Cursor,
+    retry::Pauses,
 };
 use crate::{
-    alert::{Alert, AlertError, Fingerprint, Pairs, Posted},
-    config::{Config, Integration},
+    alert::{Alert, AlertError, Fingerprint, Pairs, Posted, after, packed::Packed},
+    config::{Config, Integration, Route},
 };
+
+/// Notifications that are on their way to one integration at a time; more wait, and tell the newer state when it is their turn.
+const UNDER_WAY: usize = 16;
+/// A receiver that fails for so long has what it should have been told go to its fallback, too.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// More silences that are over are not looked for at once.
+const GC_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What happened.
 #[derive(Debug)]
 pub(crate) enum Input {
     /// A notification arrived.
-    Sent { id: u64 },
+    Sent { id: u64, memory: Memory },
     /// It did not.
-    Failed { id: u64, retry: Retry },
+    Failed {
+        id: u64,
+        retry: Retry,
+        memory: Memory,
+    },
     /// The configuration changed.
     Reload(Arc<Config>),
 }
@@ -60,11 +86,21 @@ pub(crate) struct Notification {
     pub(crate) integration: Arc<Integration>,
     pub(crate) group_key: String,
     pub(crate) group_labels: Pairs,
-    /// Firing before resolved, each by start. Without the resolved ones where nobody wants to hear of them.
+    /// In Alertmanager's order. Without the resolved ones where nobody wants to hear of them.
     pub(crate) alerts: Vec<(Fingerprint, Alert, Status)>,
     /// Counted from 1.
     pub(crate) attempt: u32,
+    /// For templates: those of the route.
+    pub(crate) route_labels: Pairs,
+    /// Why people are told, in Alertmanager's words; for templates.
+    pub(crate) reason: &'static str,
+    /// What the integration noted when it last told of this group; see [`Memory`].
+    pub(crate) memory: Memory,
 }
+
+/// What an integration wants to remember of a group, and gets back with the next notification of it, also after a restart: the
+/// message to update (Slack's `channel` and `ts`), who has a mail that others have not.
+pub(crate) type Memory = BTreeMap<String, String>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Status {
@@ -81,276 +117,1283 @@ impl Status {
     }
 }
 
+/// How much is held.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) alerts: AlertLimits,
+    pub(crate) silences: SilenceLimits,
+    /// Further groups of a route are one.
+    pub(crate) groups: usize,
+}
+
+/// How long what is over is kept, when notifications begin, and how far apart tries are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    pub(crate) retention: Duration,
+    /// Nothing is told before.
+    pub(crate) start: Timestamp,
+    pub(crate) pauses: Pauses,
+}
+
 /// Everything that is known.
 pub(crate) struct Core {
     config: Arc<Config>,
+    limits: Limits,
+    times: Times,
     store: Store,
+    silences: Silences,
     inhibitor: Inhibitor,
-    groups: BTreeMap<GroupKey, Group>,
-    log: Log,
-    /// Notifications under way: what to remember when they arrive.
+    groups: Groups,
+    /// The clock of the last record, while they are restored.
+    alive: Timestamp,
+    is_restoring: bool,
+    /// What was told of groups that are not there (yet): while records are restored, and while a configuration changes.
+    told: BTreeMap<String, Lines>,
+    heartbeats: Heartbeats,
+    digests: Digests,
+    /// Notifications on their way, by their ids.
     under_way: BTreeMap<u64, UnderWay>,
+    /// How many of them for each integration, and whose turn is next.
+    places: BTreeMap<IntegrationKey, Place>,
     ready: VecDeque<Notification>,
     next_id: u64,
+    /// Silences that are long over are looked for then.
+    gc_at: Timestamp,
+    records: Vec<u8>,
+    /// What changed, for the history.
+    changes: Vec<Change>,
+    pub(crate) counts: Counts,
 }
 
+/// An alert began or ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) status: Status,
+    pub(crate) texts: Packed,
+}
+
+/// What counters show.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) inhibited: u64,
+    pub(crate) silenced: u64,
+    pub(crate) muted: u64,
+    pub(crate) inactive: u64,
+    /// Alerts refused because there are too many.
+    pub(crate) limited: u64,
+    /// Alerts that are in the group of all the rest, because there are too many groups.
+    pub(crate) groups_limited: u64,
+    pub(crate) digests: u64,
+    pub(crate) fallbacks: u64,
+}
+
+/// The lines of a group that is not there.
+type Lines = BTreeMap<IntegrationKey, Kept>;
+
+/// What is kept of a line when its group is not there.
+#[derive(Debug, Default, Clone)]
+struct Kept {
+    told: Option<Told>,
+    owed: Option<Owed>,
+    memory: Memory,
+    /// The notification that is on its way for it, and its place there.
+    under_way: Option<(u64, usize)>,
+}
+
+/// A notification on its way.
+#[derive(Debug)]
 struct UnderWay {
-    group: GroupKey,
+    /// The lines that it tells, and what they are told then.
+    lines: Vec<(GroupId, usize, Told)>,
     integration: IntegrationKey,
-    entry: LogEntry,
+    /// Whether it stands for them in a digest.
+    is_digest: bool,
+}
+
+impl Prepared {
+    /// Whether all of it was refused.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.puts.is_empty()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Place {
+    taken: usize,
+    waiting: VecDeque<GroupId>,
+}
+
+/// Alerts of one sender that were put and wait to be kept.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) results: Vec<Result<Status, AlertError>>,
+    undo: Vec<Undo>,
+    puts: Vec<(Put, Status, Status)>,
+    /// Where their records begin.
+    records: usize,
 }
 
 impl Core {
-    pub(crate) fn new(config: Arc<Config>) -> Self {
+    pub(crate) fn new(config: Arc<Config>, limits: Limits, times: Times) -> Self {
         let store = Store::default();
-        Self {
+        let mut core = Self {
             inhibitor: Inhibitor::new(&config, &store),
+            heartbeats: Heartbeats::new(&config, times.start),
+            digests: Digests::default(),
             config,
+            limits,
+            times,
             store,
-            groups: BTreeMap::new(),
-            log: Log::default(),
+            silences: Silences::default(),
+            groups: Groups::default(),
+            alive: Timestamp::MIN,
+            is_restoring: false,
+            told: BTreeMap::new(),
             under_way: BTreeMap::new(),
+            places: BTreeMap::new(),
             ready: VecDeque::new(),
             next_id: 1,
-        }
+            gc_at: times.start,
+            records: Vec::new(),
+            changes: Vec::new(),
+            counts: Counts::default(),
+        };
+        core.gc_at = after(times.start, GC_INTERVAL);
+        core
     }
 
-    pub(crate) fn config(&self) -> &Arc<Config> {
+    pub(crate) const fn config(&self) -> &Arc<Config> {
         &self.config
     }
 
-    /// Takes alerts from a sender; says of each that is refused why. The others are taken.
-    pub(crate) fn post(
+    pub(crate) const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) const fn silences(&self) -> &Silences {
+        &self.silences
+    }
+
+    pub(crate) const fn inhibitor(&self) -> &Inhibitor {
+        &self.inhibitor
+    }
+
+    pub(crate) const fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
+    /// Receivers that wait, longest queue first counted: notifications that are due and have no place yet.
+    pub(crate) fn waiting(&self) -> usize {
+        self.places.values().map(|it| it.waiting.len()).sum()
+    }
+
+    /// Takes alerts from a sender; says of each that is refused why. The others are put, and their records made: [`Core::commit`]
+    /// when these are kept, else [`Core::undo`].
+    pub(crate) fn prepare(&mut self, posted: Vec<Posted>, now: Timestamp) -> Prepared {
+        let mut prepared = Prepared {
+            results: Vec::with_capacity(posted.len()),
+            undo: Vec::with_capacity(posted.len()),
+            puts: Vec::with_capacity(posted.len()),
+            records: self.records.len(),
+        };
+        for posted in posted {
+            let result = self.prepare_one(posted, now, &mut prepared);
+            if matches!(
+                result,
+                Err(AlertError::Full(_) | AlertError::FullOfName(..))
+            ) {
+                self.counts.limited += 1;
+            }
+            prepared.results.push(result);
+        }
+        prepared
+    }
+
+    fn prepare_one(
         &mut self,
-        posted: Vec<Posted>,
+        posted: Posted,
+        now: Timestamp,
+        prepared: &mut Prepared,
+    ) -> Result<Status, AlertError> {
+        let life = posted.check(now, self.config.resolve_timeout)?;
+        let said = status_of(life.resolved(now));
+        let (put, undo) = self.store.put(posted, life, self.limits.alerts)?;
+        let before = match &undo {
+            Undo::New(_) => Status::Resolved,
+            Undo::Changed { life, .. } => status_of(life.resolved(now)),
+        };
+        if let Some(held) = self.store.get(put.id) {
+            let record = if put.same_texts {
+                Record::Life {
+                    fingerprint: held.fingerprint,
+                    life: held.life,
+                }
+            } else {
+                Record::Alert {
+                    life: held.life,
+                    texts: &held.texts,
+                }
+            };
+            record.write(&mut self.records);
+        }
+        prepared.undo.push(undo);
+        prepared.puts.push((put, before, said));
+        Ok(said)
+    }
+
+    /// The records of what was prepared.
+    pub(crate) fn prepared_records(&self, prepared: &Prepared) -> &[u8] {
+        self.records.get(prepared.records..).unwrap_or_default()
+    }
+
+    /// What was prepared could not be kept: it never was.
+    pub(crate) fn undo(&mut self, prepared: Prepared) {
+        self.records.truncate(prepared.records);
+        for undo in prepared.undo.into_iter().rev() {
+            self.store.undo(undo);
+        }
+    }
+
+    /// What was prepared is kept.
+    pub(crate) fn commit(
+        &mut self,
+        prepared: Prepared,
         now: Timestamp,
     ) -> Vec<Result<Status, AlertError>> {
-        posted
-            .into_iter()
-            .map(|posted| {
-                let alert = posted.check(now, self.config.resolve_timeout)?;
-                let status = status(&alert, now);
-                let alert = self.store.put(alert)?;
-                self.inhibitor.add(&alert);
-                self.route(&alert, now);
-                Ok(status)
-            })
-            .collect()
+        self.records.truncate(prepared.records);
+        for (put, before, _) in prepared.puts {
+            let Some(held) = self.store.get(put.id) else {
+                continue;
+            };
+            let status = status_of(held.life.resolved(now));
+            if status != before {
+                self.changes.push(Change {
+                    fingerprint: held.fingerprint,
+                    status,
+                    texts: held.texts.clone(),
+                });
+            }
+            if put.is_new {
+                self.inhibitor.add(held.fingerprint, &held.texts);
+            }
+            if status == Status::Firing {
+                let seen = self.heartbeats.saw(&held.texts, now);
+                for name in seen {
+                    Record::Heartbeat {
+                        name: &name,
+                        seen: now,
+                    }
+                    .write(&mut self.records);
+                }
+            }
+            self.route(put.id, now);
+        }
+        self.beat(now);
+        prepared.results
+    }
+
+    /// Makes or changes a silence; what changed is taken back by [`Core::undo_silence`] when it cannot be kept.
+    pub(crate) fn set_silence(
+        &mut self,
+        wish: Wish,
+        fresh: SilenceId,
+        now: Timestamp,
+    ) -> Result<(SilenceId, SilenceUndo), SilenceError> {
+        let (id, undo) = self.silences.set(wish, fresh, self.limits.silences, now)?;
+        self.record_silences(&undo);
+        Ok((id, undo))
+    }
+
+    pub(crate) fn expire_silence(
+        &mut self,
+        id: SilenceId,
+        now: Timestamp,
+    ) -> Result<SilenceUndo, SilenceError> {
+        let undo = self.silences.expire(id, now)?;
+        self.record_silences(&undo);
+        Ok(undo)
+    }
+
+    pub(crate) fn undo_silence(&mut self, undo: SilenceUndo) {
+        self.silences.undo(undo);
+    }
+
+    fn record_silences(&mut self, changed: &SilenceUndo) {
+        for (id, _) in changed {
+            if let Some(silence) = self.silences.get(*id) {
+                Record::Silence(silence).write(&mut self.records);
+            }
+        }
+    }
+
+    /// What must be kept before anybody is told or answered, since the last time.
+    pub(crate) fn take_records(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.records)
+    }
+
+    pub(crate) fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
     }
 
     /// Takes what happened.
     pub(crate) fn handle(&mut self, input: Input, now: Timestamp) {
         match input {
-            Input::Sent { id } => {
-                let Some(done) = self.under_way.remove(&id) else {
-                    return;
-                };
-                self.log
-                    .set(done.group.clone(), done.integration.clone(), done.entry);
-                if let Some(group) = self.groups.get_mut(&done.group) {
-                    group.sent(&done.integration);
+            Input::Sent { id, memory } => self.sent(id, &memory, now),
+            Input::Failed { id, retry, memory } => self.failed(id, retry, &memory, now),
+            Input::Reload(config) => self.reload(config, now),
+        }
+    }
+
+    fn sent(&mut self, id: u64, memory: &Memory, now: Timestamp) {
+        let Some(done) = self.under_way.remove(&id) else {
+            return;
+        };
+        for (group, at, mut told) in done.lines {
+            told.memory.clone_from(memory);
+            let key = self.groups.get(group).map(Group::key_text);
+            let Some(line) = self.line_under_way(group, at, id) else {
+                continue;
+            };
+            line.told = Some(told);
+            line.owed = None;
+            line.memory.clone_from(memory);
+            line.under_way = None;
+            line.rest();
+            self.record_told(group, at, key.as_deref().unwrap_or_default());
+            self.settle(group, now);
+        }
+        self.free_place(&done.integration);
+    }
+
+    fn failed(&mut self, id: u64, retry: Retry, memory: &Memory, now: Timestamp) {
+        let Some(failed) = self.under_way.remove(&id) else {
+            return;
+        };
+        let pauses = self.times.pauses;
+        for (group, at, _) in failed.lines {
+            let key = self.groups.get(group).map(Group::key_text);
+            let key = key.as_deref().unwrap_or_default();
+            let Some(line) = self.line_under_way(group, at, id) else {
+                continue;
+            };
+            line.under_way = None;
+            line.is_open = true;
+            line.failures = line.failures.saturating_add(1);
+            line.failing_since.get_or_insert(now);
+            line.memory.clone_from(memory);
+            line.is_refused = retry == Retry::No;
+            let due = pauses.next(retry, line.failures, id, now);
+            let (mut records, mut again) = (Vec::new(), None);
+            if retry == Retry::No {
+                // It is known not to have heard.
+                if line.owed.take().is_some() {
+                    Record::Refused {
+                        group: key,
+                        integration: &failed.integration,
+                    }
+                    .write(&mut records);
                 }
-                self.settle(&done.group, now);
+            } else if !memory.is_empty() {
+                Record::Intent {
+                    group: key,
+                    integration: &failed.integration,
+                    owed: line.owed.as_ref().unwrap_or(&Owed::default()),
+                    memory,
+                }
+                .write(&mut records);
             }
-            Input::Failed { id, retry } => {
-                let Some(failed) = self.under_way.remove(&id) else {
-                    return;
-                };
-                if let Some(group) = self.groups.get_mut(&failed.group) {
-                    group.failed(&failed.integration, retry, now);
-                }
+            if failed.is_digest
+                && let Some(due) = due
+            {
+                // A digest that failed is made anew, with what fires by then.
+                line.in_digest = true;
+                again = Some(due);
+            } else {
+                line.retry_at = due;
             }
-            Input::Reload(config) => {
-                self.config = config;
-                self.inhibitor = Inhibitor::new(&self.config, &self.store);
-                // What was not yet told is found again: groups begin anew, the log of what was told stays.
-                self.groups.clear();
-                self.ready.clear();
-                let alerts: Vec<_> = self.store.iter().map(|(_, it)| it.clone()).collect();
-                for alert in alerts {
-                    self.route(&alert, now);
-                }
-                // What was told of groups that are no more is of no use.
-                self.log.keep(|key| self.groups.contains_key(key));
+            self.records.append(&mut records);
+            if let (Some(due), Some(held)) = (again, self.groups.get(group)) {
+                self.digests.add(held.route.index, (group, at), due);
+            }
+            if let Some(group) = self.groups.get_mut(group) {
+                // A fallback may have to be told.
+                group.poked = true;
+            }
+            self.groups.schedule(group);
+        }
+        self.free_place(&failed.integration);
+    }
+
+    /// A line, when a notification is on its way for it.
+    fn line_under_way(&mut self, group: GroupId, at: usize, id: u64) -> Option<&mut Line> {
+        let line = self.groups.get_mut(group)?.lines.get_mut(at)?;
+        (line.under_way == Some(id)).then_some(line)
+    }
+
+    fn record_told(&mut self, group: GroupId, at: usize, key: &str) {
+        let line = self.groups.get(group).and_then(|it| it.lines.get(at));
+        if let Some(line) = line
+            && let Some(told) = &line.told
+        {
+            Record::Told {
+                group: key,
+                integration: &integration_key(&line.integration),
+                told,
+            }
+            .write(&mut self.records);
+        }
+    }
+
+    fn free_place(&mut self, integration: &IntegrationKey) {
+        if let Some(place) = self.places.get_mut(integration) {
+            place.taken = place.taken.saturating_sub(1);
+            if place.taken == 0 && place.waiting.is_empty() {
+                self.places.remove(integration);
             }
         }
+    }
+
+    /// Lets groups look again that wait for a place where there is one; says whether there are any.
+    fn wake_waiting(&mut self) -> bool {
+        let mut woken = Vec::new();
+        for place in self.places.values_mut() {
+            let free = UNDER_WAY.saturating_sub(place.taken);
+            let count = free.min(place.waiting.len());
+            woken.extend(place.waiting.drain(..count));
+        }
+        for id in &woken {
+            if let Some(group) = self.groups.get_mut(*id) {
+                group.poked = true;
+            }
+            self.groups.schedule(*id);
+        }
+        !woken.is_empty()
+    }
+
+    fn reload(&mut self, config: Arc<Config>, now: Timestamp) {
+        let mut places = BTreeMap::new();
+        for (id, under_way) in &mut self.under_way {
+            for (place, line) in under_way.lines.iter_mut().enumerate() {
+                places.insert((line.0, line.1), (*id, place));
+                line.1 = usize::MAX;
+            }
+        }
+        // Groups begin anew; what was told of them, and what is on its way, is found again by their keys.
+        for (id, group) in self.groups.iter() {
+            let kept = group.lines.iter().enumerate().map(|(at, line)| {
+                let kept = Kept {
+                    told: line.told.clone(),
+                    owed: line.owed.clone(),
+                    memory: line.memory.clone(),
+                    under_way: places.get(&(id, at)).copied(),
+                };
+                (integration_key(&line.integration), kept)
+            });
+            self.told.insert(group.key_text(), kept.collect());
+        }
+        self.groups = Groups::default();
+        self.config = config;
+        self.ready.clear();
+        self.places.clear();
+        for under_way in self.under_way.values() {
+            let place = self.places.entry(under_way.integration.clone());
+            place.or_default().taken += 1;
+        }
+        self.digests = Digests::default();
+        self.inhibitor = Inhibitor::new(&self.config, &self.store);
+        self.heartbeats.reload(&self.config, now);
+        self.route_all(now);
+    }
+
+    /// Puts every alert into its groups, and forgets what was told of groups that are no more.
+    fn route_all(&mut self, now: Timestamp) {
+        let all: Vec<AlertId> = self.store.after(None).map(|it| it.0).collect();
+        for id in all {
+            if let Some(held) = self.store.get_mut(id) {
+                held.groups = store::Groups::None;
+            }
+            self.route(id, now);
+        }
+        for (key, lines) in std::mem::take(&mut self.told) {
+            if lines.values().any(Kept::has_heard) {
+                Record::GroupGone(&key).write(&mut self.records);
+            }
+        }
+        self.beat(now);
     }
 
     /// The next notification that is due. To be called until there is none.
     pub(crate) fn poll(&mut self, now: Timestamp) -> Option<Notification> {
         if self.ready.is_empty() {
+            self.beat(now);
             self.run_due(now);
+            self.run_digests(now);
+            self.collect_garbage(now);
         }
         self.ready.pop_front()
     }
 
     /// When [`Core::poll`] may have something to give without further input.
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
-        self.groups.values().filter_map(Group::next_deadline).min()
+        let told = [self.groups.next_deadline(), self.digests.next_deadline()];
+        let told = told
+            .into_iter()
+            .flatten()
+            .map(|it| it.max(self.times.start));
+        let others = [
+            self.heartbeats.next_deadline(),
+            (self.silences.len() > 0).then_some(self.gc_at),
+        ];
+        told.chain(others.into_iter().flatten()).min()
     }
 
-    /// Alerts that are held, the resolved ones included.
-    pub(crate) fn alerts(&self) -> impl Iterator<Item = (Fingerprint, &Alert)> {
-        self.store.iter()
-    }
-
-    /// The alert that keeps another quiet at the moment.
-    pub(crate) fn inhibited_by(&self, labels: &Pairs, now: Timestamp) -> Option<Fingerprint> {
-        self.inhibitor.inhibited_by(labels, &self.store, now)
-    }
-
-    /// Groups that are held, with their alerts.
-    pub(crate) fn groups(&self) -> impl Iterator<Item = (&GroupKey, &Group)> {
-        self.groups.iter()
-    }
-
-    /// Puts an alert into the groups of its routes.
-    fn route(&mut self, alert: &Alert, now: Timestamp) {
-        for route in self.config.route.matching(&alert.labels) {
-            let labels = route.group_labels(&alert.labels);
-            let key = GroupKey::new(&route, &labels);
-            let group = self.groups.get_mut(&key);
-            if group.is_none() && alert.resolved(now) {
-                // Nobody was told of it in this group, and it is over.
-                if !self.log.has_firing(&key, alert.fingerprint()) {
-                    continue;
-                }
-            }
-            let group = self
-                .groups
-                .entry(key)
-                .or_insert_with(|| Group::new(route, labels, now));
-            group.insert(alert.clone(), now);
+    /// The routes of an alert, in their order.
+    fn routes(&self, held: &store::Held) -> Vec<Arc<Route>> {
+        match held.heartbeat.and_then(|it| self.heartbeats.route(it)) {
+            Some(route) => vec![route],
+            None => self.config.route.matching(&held.texts),
         }
-        self.forget(alert, now);
+    }
+
+    /// The receivers that an alert goes to, in the order of its routes.
+    pub(crate) fn receivers(&self, held: &store::Held) -> Vec<Arc<Route>> {
+        self.routes(held)
+    }
+
+    /// The same, where its groups tell: faster, as routes need not be matched again.
+    pub(crate) fn receivers_by_groups<'a>(
+        &'a self,
+        held: &'a store::Held,
+    ) -> Option<impl Iterator<Item = &'a str>> {
+        let groups = held.groups.as_slice();
+        (!held.left && !groups.is_empty()).then(|| {
+            let groups = groups.iter().filter_map(|it| self.groups.get(*it));
+            groups.map(|it| it.route.receiver.as_str())
+        })
+    }
+
+    /// Puts an alert into the groups of its routes; one that is over, and of which nobody was told, is let go.
+    fn route(&mut self, id: AlertId, now: Timestamp) {
+        let Some(held) = self.store.get(id) else {
+            return;
+        };
+        // Its labels are the same, so its groups are.
+        if !held.left && !held.groups.as_slice().is_empty() {
+            return;
+        }
+        let (fingerprint, life) = (held.fingerprint, held.life);
+        let mut groups = Vec::new();
+        for route in self.routes(held) {
+            let Some(held) = self.store.get(id) else {
+                return;
+            };
+            let labels = group_labels(&route, held.texts.labels());
+            let hash = Fingerprint::of_sorted(labels.iter().copied());
+            let mut key = (route.index, hash);
+            let group = match self.groups.find(key) {
+                Some(group) => group,
+                None => {
+                    let mut labels: Pairs = labels
+                        .into_iter()
+                        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                        .collect();
+                    let kept = if self.told.is_empty() {
+                        None
+                    } else {
+                        self.told.remove(&group::key_text(&route, &labels))
+                    };
+                    let heard = |it: &Kept| it.has_heard_of(fingerprint);
+                    let mut lines = kept.iter().flat_map(BTreeMap::values);
+                    if life.resolved(now) && !lines.any(heard) {
+                        // Nobody was told of it in this group, and it is over.
+                        if let Some(kept) = kept {
+                            self.told.insert(group::key_text(&route, &labels), kept);
+                        }
+                        continue;
+                    }
+                    if self.groups.len() >= self.limits.groups {
+                        self.counts.groups_limited += 1;
+                        labels = Pairs::from([("group".to_owned(), "rest".to_owned())]);
+                        key = (route.index, Fingerprint::from_number(0));
+                    }
+                    match self.groups.find(key) {
+                        Some(rest) => rest,
+                        None => {
+                            let is_old = after(life.starts_at, route.group_wait) < now;
+                            self.digests.began(&route, now);
+                            let mut group = Group::new(route, labels, key, now);
+                            // An alert that has waited elsewhere (before a restart, say) does not wait again.
+                            if is_old {
+                                group.next_flush = now;
+                            } else if self.is_restoring {
+                                // What it waited before the restart counts.
+                                let wait = group.route.group_wait;
+                                group.next_flush =
+                                    group.next_flush.min(after(life.starts_at, wait));
+                            }
+                            group.next_flush = group.next_flush.max(self.times.start);
+                            let group = self.groups.add(group);
+                            self.attach(group, kept.unwrap_or_default());
+                            group
+                        }
+                    }
+                }
+            };
+            if let Some(held) = self.groups.get_mut(group) {
+                held.alerts.insert(id);
+            }
+            groups.push(group);
+        }
+        if groups.is_empty() {
+            self.let_go(id);
+        } else if let Some(held) = self.store.get_mut(id) {
+            held.groups = store::Groups::of(groups);
+            held.left = false;
+        }
+    }
+
+    /// Gives a new group what was told of it under another configuration, or before a restart.
+    fn attach(&mut self, id: GroupId, kept: Lines) {
+        for (key, kept) in kept {
+            let integrations = self.config.receivers.iter().flat_map(|it| &it.integrations);
+            let mut same = integrations.filter(|it| integration_key(it) == key);
+            let Some(integration) = same.next() else {
+                continue;
+            };
+            let Some(group) = self.groups.get_mut(id) else {
+                return;
+            };
+            let mut line = Line::new(integration, key.receiver != group.route.receiver);
+            line.told = kept.told;
+            line.owed = kept.owed;
+            line.memory = kept.memory;
+            if let Some((number, place)) = kept.under_way
+                && let Some(under_way) = self.under_way.get_mut(&number)
+                && let Some(its) = under_way.lines.get_mut(place)
+            {
+                (its.0, its.1) = (id, group.lines.len());
+                line.under_way = Some(number);
+            }
+            group.lines.push(line);
+        }
+    }
+
+    fn let_go(&mut self, id: AlertId) {
+        if let Some(gone) = self.store.remove(id) {
+            self.inhibitor.remove(gone.fingerprint, &gone.texts);
+        }
     }
 
     fn run_due(&mut self, now: Timestamp) {
-        let due = |group: &Group| group.next_deadline().is_some_and(|it| it <= now);
-        let keys: Vec<_> = self
-            .groups
-            .iter()
-            .filter(|(_, group)| due(group))
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in keys {
-            self.run(&key, now);
-            self.settle(&key, now);
+        if now < self.times.start {
+            return;
         }
+        loop {
+            while let Some(id) = self.groups.due(now) {
+                self.run(id, now);
+                self.settle(id, now);
+            }
+            if !self.wake_waiting() {
+                return;
+            }
+        }
+    }
+
+    /// What of a group is not kept quiet, and what keeps the rest quiet.
+    fn loud(&self, group: &Group, now: Timestamp) -> Loud {
+        let mut loud = Loud::default();
+        let inside = |it: &&Arc<crate::calendar::TimeIntervals>| it.contains(now);
+        let (active, mute) = (
+            &group.route.active_time_intervals,
+            &group.route.mute_time_intervals,
+        );
+        let name = |it: &Arc<crate::calendar::TimeIntervals>| it.name.clone();
+        let is_inactive = !active.is_empty() && !active.iter().any(|it| it.contains(now));
+        if is_inactive {
+            loud.muted_by = active.iter().map(name).collect();
+        } else {
+            loud.muted_by = mute.iter().filter(inside).map(name).collect();
+        }
+        for id in &group.alerts {
+            let Some(held) = self.store.get(*id) else {
+                continue;
+            };
+            let is_inhibited = self
+                .inhibitor
+                .inhibited_by(&held.texts, &self.store, now)
+                .is_some();
+            let is_silenced = !self
+                .silences
+                .silencing(&held.texts, held.texts.labels(), now)
+                .is_empty();
+            let mark = if is_inhibited || is_silenced {
+                Mark::Suppressed
+            } else {
+                Mark::Active
+            };
+            loud.marks.push((*id, mark));
+            if is_inhibited {
+                loud.inhibited += 1;
+            } else if is_inactive {
+                loud.inactive += 1;
+            } else if !loud.muted_by.is_empty() {
+                loud.muted += 1;
+            } else if is_silenced {
+                loud.silenced += 1;
+            } else {
+                let status = status_of(held.life.resolved(now));
+                loud.alerts.push((*id, held.fingerprint, status));
+            }
+        }
+        loud
     }
 
     /// Sees whom of a group's receivers to tell now.
-    fn run(&mut self, key: &GroupKey, now: Timestamp) {
-        let Some(group) = self.groups.get_mut(key) else {
-            return;
-        };
-        let Some(receiver) = self.config.receiver(&group.route.receiver) else {
+    fn run(&mut self, id: GroupId, now: Timestamp) {
+        let Some(group) = self.groups.get_mut(id) else {
             return;
         };
         let flushed = group.flush_if_due(now);
-        let mut alerts = group.snapshot(now);
-        let (inhibitor, store) = (&self.inhibitor, &self.store);
-        alerts.retain(|(_, it, _)| inhibitor.inhibited_by(&it.labels, store, now).is_none());
-        if alerts.is_empty() {
+        let poked = std::mem::take(&mut group.poked);
+        let Some(group) = self.groups.get(id) else {
+            return;
+        };
+        let route = Arc::clone(&group.route);
+        let loud = self.loud(group, now);
+        for (alert, mark) in &loud.marks {
+            self.store.mark(*alert, *mark);
+        }
+        if flushed {
+            self.counts.inhibited += loud.inhibited;
+            self.counts.inactive += loud.inactive;
+            self.counts.muted += loud.muted;
+            self.counts.silenced += loud.silenced;
+        }
+        let news = loud.news();
+        let told_of_rest = self.add_lines(id, &route, now);
+        let Some(group) = self.groups.get_mut(id) else {
+            return;
+        };
+        group.muted_by.clone_from(&loud.muted_by);
+        if loud.alerts.is_empty() {
             // Nothing is said of the group, and what was told of it stays told, as in Alertmanager.
-            for integration in &receiver.integrations {
-                group.quiet(&IntegrationKey::of(integration));
+            for line in &mut group.lines {
+                if line.under_way.is_none() {
+                    line.rest();
+                    line.waits = false;
+                    line.in_digest = false;
+                }
+            }
+            self.groups.schedule(id);
+            return;
+        }
+        let lines = group.lines.len();
+        for at in 0..lines {
+            let Some(line) = self.groups.get(id).and_then(|it| it.lines.get(at)) else {
+                continue;
+            };
+            let is_due = flushed
+                || line.waits
+                || line.retry_at.is_some_and(|it| it <= now)
+                || (line.is_fallback && poked);
+            if line.under_way.is_some() || line.in_digest || !is_due {
+                continue;
+            }
+            if line.is_fallback && told_of_rest.contains(&line.integration.receiver) {
+                // It is not needed any more; it hears the end of what it was told of.
+                let news = news.of(line);
+                if news.firing.is_empty() && !news.resolved.is_empty() {
+                    self.consider(id, at, &news, &loud.alerts, now);
+                } else if let Some(line) = self.line(id, at) {
+                    line.rest();
+                }
+                continue;
+            }
+            self.consider(id, at, &news, &loud.alerts, now);
+        }
+        self.groups.schedule(id);
+    }
+
+    /// Sees that a group has a line for each integration of its receiver, and of those that stand in for it. Gives the receivers that
+    /// stood in and need not any more.
+    fn add_lines(&mut self, id: GroupId, route: &Route, now: Timestamp) -> Vec<String> {
+        let config = Arc::clone(&self.config);
+        let Some(group) = self.groups.get_mut(id) else {
+            return Vec::new();
+        };
+        let mut receiver = config.receiver(&route.receiver);
+        let mut is_fallback = false;
+        let mut needed = Vec::new();
+        // No configuration has cycles of fallbacks.
+        while let Some(its) = receiver {
+            needed.push(its.name.clone());
+            for integration in &its.integrations {
+                if !group.lines.iter().any(|it| it.is_of(integration)) {
+                    group.lines.push(Line::new(integration, is_fallback));
+                    if is_fallback {
+                        self.counts.fallbacks += 1;
+                    }
+                }
+            }
+            let lines = group
+                .lines
+                .iter()
+                .filter(|it| it.integration.receiver == its.name);
+            let mut failing = lines.filter(|it| {
+                let long = |since| after(since, PATIENCE) <= now;
+                it.is_refused || it.failing_since.is_some_and(long)
+            });
+            if its.unsent.is_empty() && failing.next().is_none() {
+                break;
+            }
+            receiver = its.fallback.as_deref().and_then(|it| config.receiver(it));
+            is_fallback = true;
+        }
+        let others = group.lines.iter().filter(|it| it.is_fallback);
+        let others = others.filter(|it| !needed.contains(&it.integration.receiver));
+        others.map(|it| it.integration.receiver.clone()).collect()
+    }
+
+    fn line(&mut self, group: GroupId, at: usize) -> Option<&mut Line> {
+        self.groups.get_mut(group)?.lines.get_mut(at)
+    }
+
+    /// Sees whether a line is to be told, and tells it.
+    fn consider(
+        &mut self,
+        id: GroupId,
+        at: usize,
+        news: &News,
+        alerts: &[(AlertId, Fingerprint, Status)],
+        now: Timestamp,
+    ) {
+        let Some(group) = self.groups.get(id) else {
+            return;
+        };
+        let Some(line) = group.lines.get(at) else {
+            return;
+        };
+        let integration = Arc::clone(&line.integration);
+        let reason = dedup::needs_update(
+            line.told.as_ref(),
+            line.owed.as_ref(),
+            news,
+            integration.send_resolved,
+            group.route.repeat_interval,
+            now,
+        );
+        let Some(reason) = reason else {
+            if let Some(line) = self.line(id, at) {
+                line.rest();
+                line.waits = false;
+            }
+            return;
+        };
+        let told = Told {
+            at: now,
+            firing: news.firing.clone(),
+            resolved: news.resolved.clone(),
+            memory: line.memory.clone(),
+        };
+        if news.firing.is_empty() && !integration.send_resolved {
+            // Nobody wants to hear of the end, but what was told is remembered.
+            let key = group.key_text();
+            if let Some(line) = self.line(id, at) {
+                line.told = Some(told);
+                line.owed = None;
+                line.rest();
+                line.waits = false;
+            }
+            self.record_told(id, at, &key);
+            return;
+        }
+        if let Some(due) = self.digests.takes(&group.route, reason, now) {
+            self.digests.add(group.route.index, (id, at), due);
+            if let Some(line) = self.line(id, at) {
+                line.in_digest = true;
+                line.waits = false;
             }
             return;
         }
-        for integration in &receiver.integrations {
-            let which = IntegrationKey::of(integration);
-            // After a reload, what the old group sent may still be under way.
-            let mut others = self.under_way.values();
-            let under_way = others.any(|it| it.group == *key && it.integration == which);
-            if under_way || !(flushed || group.retry_is_due(&which, now)) {
-                continue;
+        let integration_key = integration_key(&integration);
+        let place = self.places.entry(integration_key.clone()).or_default();
+        if place.taken >= UNDER_WAY {
+            if !line.waits {
+                place.waiting.push_back(id);
             }
-            let entry = LogEntry::of(&alerts, now);
-            let told = self.log.get(key, &which);
-            if !dedup::needs_update(
-                told,
-                &entry,
-                integration.send_resolved,
+            if let Some(line) = self.line(id, at) {
+                line.waits = true;
+                line.retry_at = None;
+            }
+            return;
+        }
+        place.taken += 1;
+        let notification = self.notification(id, &integration, reason, alerts);
+        let Some(notification) = notification else {
+            return;
+        };
+        self.start(notification.id, (id, at), &notification.group_key, &told);
+        let mut notification = notification;
+        if let Some(line) = self.line(id, at) {
+            notification.memory.clone_from(&line.memory);
+            notification.attempt = line.failures.saturating_add(1);
+        }
+        self.under_way.insert(
+            notification.id,
+            UnderWay {
+                lines: vec![(id, at, told)],
+                integration: integration_key,
+                is_digest: false,
+            },
+        );
+        self.ready.push_back(notification);
+    }
+
+    /// Notes that a line is about to be told, where a crash does not reach it.
+    fn start(&mut self, id: u64, (group, at): (GroupId, usize), key: &str, news: &Told) {
+        let Some(line) = self.line(group, at) else {
+            return;
+        };
+        line.under_way = Some(id);
+        line.waits = false;
+        line.in_digest = false;
+        line.retry_at = None;
+        let knows = |all: Option<&Vec<Fingerprint>>, it: &Fingerprint| {
+            all.is_some_and(|all| all.binary_search(it).is_ok())
+        };
+        let (told, owed) = (line.told.as_ref(), line.owed.as_ref());
+        let is_known =
+            news.firing.iter().all(|it| {
+                knows(told.map(|it| &it.firing), it) || knows(owed.map(|it| &it.firing), it)
+            }) && news.resolved.iter().all(|it| {
+                knows(told.map(|it| &it.resolved), it) || knows(owed.map(|it| &it.resolved), it)
+            });
+        if is_known {
+            return;
+        }
+        let mut owed = line.owed.take().unwrap_or_default();
+        owed.add(&news.firing, &news.resolved);
+        let mut record = Vec::new();
+        Record::Intent {
+            group: key,
+            integration: &integration_key(&line.integration),
+            owed: &owed,
+            memory: &line.memory,
+        }
+        .write(&mut record);
+        line.owed = Some(owed);
+        self.records.append(&mut record);
+    }
+
+    fn notification(
+        &mut self,
+        id: GroupId,
+        integration: &Arc<Integration>,
+        reason: Reason,
+        alerts: &[(AlertId, Fingerprint, Status)],
+    ) -> Option<Notification> {
+        let group = self.groups.get(id)?;
+        let alerts = self.shown(alerts.iter().copied(), integration.send_resolved);
+        let number = self.next_id;
+        self.next_id += 1;
+        Some(Notification {
+            id: number,
+            integration: Arc::clone(integration),
+            group_key: group.key_text(),
+            group_labels: group.labels.clone(),
+            alerts,
+            attempt: 1,
+            route_labels: group.route.labels.clone(),
+            reason: reason.as_str(),
+            memory: Memory::new(),
+        })
+    }
+
+    /// Alerts in the clear, in Alertmanager's order.
+    fn shown(
+        &self,
+        alerts: impl Iterator<Item = (AlertId, Fingerprint, Status)>,
+        with_resolved: bool,
+    ) -> Vec<(Fingerprint, Alert, Status)> {
+        let wanted = alerts.filter(|it| with_resolved || it.2 == Status::Firing);
+        let mut shown: Vec<_> = wanted
+            .filter_map(|(id, fingerprint, status)| {
+                Some((fingerprint, self.store.get(id)?.alert(), status))
+            })
+            .collect();
+        shown.sort_by(|a, b| group::order(&a.1.labels, &b.1.labels));
+        shown
+    }
+
+    /// Tells of many groups at once.
+    fn run_digests(&mut self, now: Timestamp) {
+        while let Some(lines) = self.digests.due(now) {
+            let mut by_integration: BTreeMap<IntegrationKey, Vec<(GroupId, usize)>> =
+                BTreeMap::new();
+            for (id, at) in lines {
+                if let Some(line) = self.groups.get(id).and_then(|it| it.lines.get(at))
+                    && line.in_digest
+                    && line.under_way.is_none()
+                {
+                    let key = integration_key(&line.integration);
+                    by_integration.entry(key).or_default().push((id, at));
+                }
+            }
+            for (key, lines) in by_integration {
+                self.digest(key, &lines, now);
+            }
+        }
+    }
+
+    fn digest(&mut self, key: IntegrationKey, lines: &[(GroupId, usize)], now: Timestamp) {
+        let (mut told_of, mut alerts) = (Vec::new(), BTreeMap::new());
+        let (mut common, mut first): (Option<Pairs>, Option<(Arc<Integration>, Arc<Route>)>) =
+            (None, None);
+        let (mut attempt, mut memory) = (1, Memory::new());
+        for (id, at) in lines.iter().copied() {
+            let Some(group) = self.groups.get(id) else {
+                continue;
+            };
+            let Some(line) = group.lines.get(at) else {
+                continue;
+            };
+            let loud = self.loud(group, now);
+            let news = loud.news();
+            let reason = dedup::needs_update(
+                line.told.as_ref(),
+                line.owed.as_ref(),
+                &news,
+                line.integration.send_resolved,
                 group.route.repeat_interval,
                 now,
-            ) {
-                group.sent(&which);
-                continue;
-            }
-            let alerts: Vec<_> = alerts
-                .iter()
-                .filter(|(_, _, status)| integration.send_resolved || *status == Status::Firing)
-                .cloned()
-                .collect();
-            if alerts.is_empty() {
-                // Nobody wants to hear of the end, but what was told is remembered.
-                self.log.set(key.clone(), which.clone(), entry);
-                group.sent(&which);
-                continue;
-            }
-            let id = self.next_id;
-            self.next_id += 1;
-            let attempt = group.start(which.clone());
-            self.ready.push_back(Notification {
-                id,
-                integration: Arc::clone(integration),
-                group_key: key.to_string(),
-                group_labels: group.labels.clone(),
-                alerts,
-                attempt,
-            });
-            self.under_way.insert(
-                id,
-                UnderWay {
-                    group: key.clone(),
-                    integration: which,
-                    entry,
-                },
             );
+            if reason.is_none() || loud.alerts.is_empty() {
+                if let Some(line) = self.line(id, at) {
+                    line.in_digest = false;
+                    line.rest();
+                }
+                self.settle(id, now);
+                continue;
+            }
+            for (alert, fingerprint, status) in loud.alerts {
+                alerts.insert(fingerprint, (alert, fingerprint, status));
+            }
+            match &mut common {
+                None => common = Some(group.labels.clone()),
+                Some(common) => {
+                    common.retain(|name, value| group.labels.get(name) == Some(value));
+                }
+            }
+            first.get_or_insert_with(|| (Arc::clone(&line.integration), Arc::clone(&group.route)));
+            attempt = attempt.max(line.failures.saturating_add(1));
+            memory.clone_from(&line.memory);
+            let told = Told {
+                at: now,
+                firing: news.firing,
+                resolved: news.resolved,
+                memory: Memory::new(),
+            };
+            told_of.push((id, at, told));
         }
+        let Some((integration, route)) = first else {
+            return;
+        };
+        let number = self.next_id;
+        self.next_id += 1;
+        for (id, at, told) in &told_of {
+            let group_key = self
+                .groups
+                .get(*id)
+                .map(Group::key_text)
+                .unwrap_or_default();
+            self.start(number, (*id, *at), &group_key, told);
+        }
+        self.counts.digests += 1;
+        let shown = self.shown(
+            alerts.into_values().take(digest::MAX_ALERTS),
+            integration.send_resolved,
+        );
+        self.places.entry(key.clone()).or_default().taken += 1;
+        self.ready.push_back(Notification {
+            id: number,
+            integration,
+            group_key: format!("{}:digest", route.key),
+            group_labels: common.unwrap_or_default(),
+            alerts: shown,
+            attempt,
+            route_labels: route.labels.clone(),
+            reason: Reason::First.as_str(),
+            memory,
+        });
+        self.under_way.insert(
+            number,
+            UnderWay {
+                lines: told_of,
+                integration: key,
+                is_digest: true,
+            },
+        );
     }
 
     /// Lets go of resolved alerts that everybody was told of, and of groups that are empty.
-    fn settle(&mut self, key: &GroupKey, now: Timestamp) {
-        let Some(group) = self.groups.get_mut(key) else {
+    fn settle(&mut self, id: GroupId, now: Timestamp) {
+        let Some(group) = self.groups.get(id) else {
             return;
         };
-        let gone = group.settle(now);
-        if group.is_empty() {
-            self.groups.remove(key);
-            self.log.forget(key);
+        let gone = group.settled(&self.store, now);
+        for alert in &gone {
+            if let Some(group) = self.groups.get_mut(id) {
+                group.alerts.remove(alert);
+            }
+            self.store.leave(*alert, id);
+            if let Some(held) = self.store.get(*alert)
+                && held.groups.as_slice().is_empty()
+            {
+                // One that its sender did not resolve ended by itself.
+                if held.life.ends_at > held.life.updated_at {
+                    self.changes.push(Change {
+                        fingerprint: held.fingerprint,
+                        status: Status::Resolved,
+                        texts: held.texts.clone(),
+                    });
+                }
+                self.let_go(*alert);
+            }
         }
-        for alert in gone {
-            self.forget(&alert, now);
+        if self.groups.get(id).is_some_and(Group::is_over)
+            && let Some(group) = self.groups.remove(id)
+            && group.lines.iter().any(Line::has_heard)
+        {
+            Record::GroupGone(&group.key_text()).write(&mut self.records);
         }
     }
 
-    /// Drops a resolved alert that no group holds.
-    fn forget(&mut self, alert: &Alert, now: Timestamp) {
-        if !alert.resolved(now) {
+    /// Sees whether an alert that must fire is missing, or back.
+    fn beat(&mut self, now: Timestamp) {
+        for event in self.heartbeats.turn(now) {
+            match event {
+                heartbeat::Turn::Missing { beat, texts, life } => {
+                    let posted = Posted {
+                        texts,
+                        starts_at: None,
+                        ends_at: None,
+                    };
+                    let no_limits = AlertLimits {
+                        all: usize::MAX,
+                        of_name: 0,
+                    };
+                    let Ok((put, _)) = self.store.put(posted, life, no_limits) else {
+                        continue;
+                    };
+                    if let Some(held) = self.store.get_mut(put.id) {
+                        held.heartbeat = Some(beat);
+                    }
+                    if let Some(held) = self.store.get(put.id) {
+                        if put.is_new {
+                            self.inhibitor.add(held.fingerprint, &held.texts);
+                        }
+                        self.changes.push(Change {
+                            fingerprint: held.fingerprint,
+                            status: Status::Firing,
+                            texts: held.texts.clone(),
+                        });
+                    }
+                    self.route(put.id, now);
+                }
+                heartbeat::Turn::Back { fingerprint } => {
+                    if let Some(id) = self.store.find(fingerprint) {
+                        self.store.set_ends_at(id, now);
+                        if let Some(held) = self.store.get_mut(id) {
+                            held.life.updated_at = now;
+                            self.changes.push(Change {
+                                fingerprint,
+                                status: Status::Resolved,
+                                texts: held.texts.clone(),
+                            });
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn collect_garbage(&mut self, now: Timestamp) {
+        if now < self.gc_at {
             return;
         }
-        let fingerprint = alert.fingerprint();
-        let held = self
-            .config
-            .route
-            .matching(&alert.labels)
-            .iter()
-            .any(|route| {
-                let key = GroupKey::new(route, &route.group_labels(&alert.labels));
-                self.groups
-                    .get(&key)
-                    .is_some_and(|it| it.holds(fingerprint))
-            });
-        if !held && let Some(gone) = self.store.drop_resolved(fingerprint, now) {
-            self.inhibitor.remove(&gone);
+        self.gc_at = after(now, GC_INTERVAL);
+        let retention = jiff::SignedDuration::try_from(self.times.retention)
+            .unwrap_or(jiff::SignedDuration::MAX);
+        let before = now.saturating_sub(retention).unwrap_or(Timestamp::MIN);
+        for id in self.silences.over(before) {
+            self.silences.remove(id);
+            Record::SilenceGone(id).write(&mut self.records);
+        }
+        self.store.shrink();
+    }
+}
+
+impl Kept {
+    fn has_heard(&self) -> bool {
+        self.told.as_ref().is_some_and(|it| !it.firing.is_empty())
+            || self.owed.as_ref().is_some_and(|it| !it.firing.is_empty())
+    }
+
+    fn has_heard_of(&self, alert: Fingerprint) -> bool {
+        let told = self.told.as_ref().map(|it| &it.firing);
+        let owed = self.owed.as_ref().map(|it| &it.firing);
+        told.into_iter()
+            .chain(owed)
+            .any(|it| it.binary_search(&alert).is_ok())
+    }
+}
+
+/// What of a group is not kept quiet.
+#[derive(Debug, Default)]
+struct Loud {
+    alerts: Vec<(AlertId, Fingerprint, Status)>,
+    marks: Vec<(AlertId, Mark)>,
+    muted_by: Vec<String>,
+    inhibited: u64,
+    silenced: u64,
+    muted: u64,
+    inactive: u64,
+}
+
+impl Loud {
+    fn news(&self) -> News {
+        let with = |wanted| {
+            let some = self.alerts.iter().filter(move |it| it.2 == wanted);
+            let mut some: Vec<_> = some.map(|it| it.1).collect();
+            some.sort_unstable();
+            some
+        };
+        News {
+            firing: with(Status::Firing),
+            resolved: with(Status::Resolved),
         }
     }
 }
 
-pub(crate) fn status(alert: &Alert, now: Timestamp) -> Status {
-    if alert.resolved(now) {
+impl News {
+    /// Of the alerts that a line has heard of.
+    fn of(&self, line: &Line) -> Self {
+        let told = line.told.as_ref().map(|it| &it.firing);
+        let heard = |it: &&Fingerprint| {
+            told.into_iter()
+                .chain(line.owed.as_ref().map(|it| &it.firing))
+                .any(|all| all.binary_search(it).is_ok())
+        };
+        Self {
+            firing: self.firing.iter().filter(heard).copied().collect(),
+            resolved: self.resolved.iter().filter(heard).copied().collect(),
+        }
+    }
+}
+
+pub(crate) const fn status_of(resolved: bool) -> Status {
+    if resolved {
         Status::Resolved
     } else {
         Status::Firing
@@ -358,243 +1401,4 @@ pub(crate) fn status(alert: &Alert, now: Timestamp) -> Status {
 }
 
 #[cfg(test)]
-mod tests {
-    //! Days of alerts as text: a configuration, then lines of what happens and of what people hear.
-
-    use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path, sync::Arc, time::Duration};
-
-    use jiff::Timestamp;
-
-    use super::{Core, Input, Notification, Retry};
-    use crate::{
-        alert::{Pairs, Posted, after, since},
-        config::Config,
-    };
-
-    /// A line `TIME WORD REST`.
-    struct Line<'a> {
-        at: Timestamp,
-        word: &'a str,
-        rest: &'a str,
-    }
-
-    fn start() -> Timestamp {
-        "2026-01-01T00:00:00Z".parse().unwrap()
-    }
-
-    fn duration(text: &str) -> Duration {
-        let split = text.find(|it: char| it.is_ascii_alphabetic()).unwrap();
-        let (number, unit) = text.split_at(split);
-        let seconds = match unit {
-            "ms" => 0.001,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => panic!("{text}"),
-        };
-        Duration::from_secs_f64(number.parse::<f64>().unwrap() * seconds)
-    }
-
-    fn parse(line: &str) -> Line<'_> {
-        let (time, rest) = line.split_once(' ').unwrap();
-        let (word, rest) = rest.split_once(' ').unwrap_or((rest, ""));
-        Line {
-            at: after(start(), duration(time)),
-            word,
-            rest,
-        }
-    }
-
-    /// `Name{label=value,…}`.
-    fn labels(text: &str) -> Pairs {
-        let (name, rest) = text.split_once('{').unwrap_or((text, "}"));
-        let mut labels = Pairs::from([("alertname".to_owned(), name.to_owned())]);
-        for pair in rest.trim_end_matches('}').split_terminator(',') {
-            let (name, value) = pair.split_once('=').unwrap();
-            labels.insert(name.to_owned(), value.to_owned());
-        }
-        labels
-    }
-
-    fn show(at: Timestamp, told: &Notification) -> String {
-        let integration = &told.integration;
-        let mut line = format!(
-            "{:?} -> {}/{}",
-            since(at, start()),
-            integration.receiver,
-            integration.name()
-        );
-        let mut status = "";
-        for (_, alert, its) in &told.alerts {
-            if its.as_str() != status {
-                status = its.as_str();
-                write!(line, " {status}").unwrap();
-            }
-            let rest = alert.labels.iter().filter(|(name, _)| *name != "alertname");
-            let rest: Vec<_> = rest
-                .map(|(name, value)| format!("{name}={value}"))
-                .collect();
-            let rest = if rest.is_empty() {
-                String::new()
-            } else {
-                format!("{{{}}}", rest.join(","))
-            };
-            write!(line, " {}{rest}", alert.name()).unwrap();
-        }
-        if told.attempt > 1 {
-            write!(line, " (try {})", told.attempt).unwrap();
-        }
-        line
-    }
-
-    /// A day: what is told, and how the receivers take it.
-    struct Day {
-        core: Core,
-        told: Vec<String>,
-        outcomes: BTreeMap<String, Option<Retry>>,
-        /// Ids whose answer the story gives later.
-        open: Vec<u64>,
-        manual: bool,
-    }
-
-    impl Day {
-        /// Everything until `end`, in the order of time.
-        fn run(&mut self, mut now: Timestamp, end: Timestamp) {
-            for _ in 0..10_000 {
-                while let Some(told) = self.core.poll(now) {
-                    self.told.push(show(now, &told));
-                    let outcome = self.outcomes.get(told.integration.name());
-                    if self.manual {
-                        self.open.push(told.id);
-                        continue;
-                    }
-                    let input = match outcome.copied().flatten() {
-                        None => Input::Sent { id: told.id },
-                        Some(retry) => Input::Failed { id: told.id, retry },
-                    };
-                    self.core.handle(input, now);
-                }
-                match self.core.next_deadline() {
-                    Some(next) if next <= end => {
-                        assert!(
-                            next > now || self.core.next_deadline() != Some(next) || next >= now,
-                            "time stands still"
-                        );
-                        now = next.max(now);
-                    }
-                    _ => return,
-                }
-            }
-            panic!(
-                "the day does not end: {:#?}",
-                self.told.iter().rev().take(20).collect::<Vec<_>>()
-            );
-        }
-
-        fn happens(&mut self, line: &Line<'_>) {
-            let now = line.at;
-            let posted = |ends_at| Posted {
-                labels: labels(line.rest.split(' ').next().unwrap()),
-                ends_at,
-                starts_at: line
-                    .rest
-                    .split(' ')
-                    .nth(1)
-                    .map(|it| after(start(), duration(it))),
-                ..Posted::default()
-            };
-            match line.word {
-                "fire" => drop(self.core.post(vec![posted(None)], now)),
-                "resolve" => drop(self.core.post(vec![posted(Some(now))], now)),
-                "reload" => {
-                    let config = config(&fs::read_to_string(story(line.rest)).unwrap());
-                    self.core.handle(Input::Reload(Arc::new(config)), now);
-                }
-                "receiver" => {
-                    let (name, outcome) = line.rest.split_once(' ').unwrap();
-                    let outcome = match outcome {
-                        "works" => None,
-                        "fails" => Some(Retry::Backoff),
-                        "refuses" => Some(Retry::No),
-                        after => Some(Retry::After(duration(
-                            after.strip_prefix("says-after ").unwrap(),
-                        ))),
-                    };
-                    self.outcomes.insert(name.to_owned(), outcome);
-                }
-                "hold" => self.manual = true,
-                "arrive" => {
-                    self.manual = false;
-                    for id in std::mem::take(&mut self.open) {
-                        self.core.handle(Input::Sent { id }, now);
-                    }
-                }
-                "end" => {
-                    assert_eq!(
-                        self.core.alerts().count().to_string(),
-                        line.rest,
-                        "alerts held at the end"
-                    );
-                }
-                other => panic!("unknown word {other}"),
-            }
-        }
-    }
-
-    fn story(name: &str) -> std::path::PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/story")
-            .join(name)
-    }
-
-    fn config(text: &str) -> Config {
-        let text = text.split("\n---\n").next().unwrap();
-        Config::parse(Path::new("story.yml"), text).unwrap()
-    }
-
-    fn play(text: &str) -> (Vec<String>, Vec<String>) {
-        let (_, lines) = text.split_once("\n---\n").unwrap();
-        let mut day = Day {
-            core: Core::new(Arc::new(config(text))),
-            told: Vec::new(),
-            outcomes: BTreeMap::new(),
-            open: Vec::new(),
-            manual: false,
-        };
-        let mut expect = Vec::new();
-        let mut now = start();
-        let lines = lines
-            .lines()
-            .map(str::trim)
-            .filter(|it| !it.is_empty() && !it.starts_with('#'));
-        for line in lines {
-            let parsed = parse(line);
-            if parsed.word == "->" {
-                let time = line.split(' ').next().unwrap();
-                expect.push(format!("{:?} -> {}", duration(time), parsed.rest));
-                continue;
-            }
-            assert!(parsed.at >= now, "{line} is out of order");
-            // What is due before this happens first.
-            day.run(now, parsed.at);
-            now = parsed.at;
-            day.happens(&parsed);
-            day.run(now, now);
-        }
-        (day.told, expect)
-    }
-
-    #[test]
-    fn stories() {
-        let mut count = 0;
-        for entry in fs::read_dir(story("")).unwrap() {
-            let path = entry.unwrap().path();
-            if path.extension().is_some_and(|it| it == "txt") {
-                let (told, expect) = play(&fs::read_to_string(&path).unwrap());
-                assert_eq!(told.join("\n"), expect.join("\n"), "{}", path.display());
-                count += 1;
-            }
-        }
-        assert!(count >= 12, "only {count} stories");
-    }
-}
+mod tests;

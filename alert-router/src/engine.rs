@@ -1,85 +1,94 @@
-//! The one event loop: what comes from people, senders and receivers goes to the core; what the core wants goes out.
+//! The one event loop: what comes from people, senders and receivers goes to the core; what the core wants kept goes to the journal,
+//! and when it is there, answers and notifications go out. It has a thread of its own, as it waits for the disk.
+
+pub(crate) mod metrics;
+mod record;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     path::PathBuf,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
-use prometheus::{
-    CounterVec, Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry,
-};
-use serde::Serialize;
 use tokio::{
-    sync::{Semaphore, mpsc, oneshot},
-    task::JoinSet,
+    runtime::Handle,
+    sync::{mpsc, oneshot},
 };
 
+pub(crate) use self::metrics::Metrics;
+pub(crate) use self::record::Record;
 use crate::{
-    alert::{Alert, AlertError, Fingerprint, Pairs, Posted, since},
+    alert::{AlertError, Posted, since},
     config::Config,
-    core::{Core, Input, Notification, Retry, Status, status},
-    receivers::{Context, Failure, Senders},
+    core::{
+        Core, Cursor, Input, Notification, Retry, Status,
+        record::Record as Kept,
+        silence::{SilenceError, SilenceId, SilenceUndo, Wish},
+    },
+    history::History,
+    journal::{Journal, Snapshot},
+    receivers::{Context, Delivered, Failure, Senders},
 };
 
 /// Requests that wait for the loop.
 const QUEUE: usize = 1024;
-/// Notifications that are on their way at a time, in all.
-const SENDING: usize = 64;
-/// How many notifications the history holds.
+/// Requests that are taken before what they ask to be kept is on disk, together.
+const TOGETHER: usize = 128;
+/// How many notifications the short history in memory holds.
 const HISTORY: usize = 1000;
 /// For what is on its way when the program ends.
 const LAST_WORDS: Duration = Duration::from_secs(10);
+/// Bytes of a snapshot that are made between two looks at what came.
+const SLICE: usize = 256 << 10;
+/// How often a disk that refuses writes is tried.
+const PROBE: Duration = Duration::from_millis(500);
+/// After a snapshot that failed.
+const SNAPSHOT_PAUSE: Duration = Duration::from_secs(60);
+
+/// What the disk did not take.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal<E> {
+    #[error("{0}")]
+    Wrong(E),
+    /// Nothing of it is kept.
+    #[error("cannot keep it: {0}")]
+    NotKept(String),
+}
+
+type Posts = Result<Vec<Result<Status, AlertError>>, String>;
 
 /// What comes from outside the loop.
 enum Event {
-    Post(
-        Vec<Posted>,
-        oneshot::Sender<Vec<Result<Status, AlertError>>>,
+    Post(Vec<Posted>, oneshot::Sender<Posts>),
+    SetSilence(
+        Box<Wish>,
+        SilenceId,
+        oneshot::Sender<Result<SilenceId, Refusal<SilenceError>>>,
     ),
-    Alerts(oneshot::Sender<Snapshot>),
-    Groups(oneshot::Sender<Vec<ShownGroup>>),
+    ExpireSilence(
+        SilenceId,
+        oneshot::Sender<Result<(), Refusal<SilenceError>>>,
+    ),
+    /// Looks at what there is.
+    Look(Box<dyn FnOnce(&Core, Timestamp) + Send>),
     History(Option<String>, oneshot::Sender<Vec<Record>>),
+    Senders(oneshot::Sender<Arc<Senders>>),
+    Measure(oneshot::Sender<()>),
     Reload(oneshot::Sender<Result<(), String>>),
+    Sent(Box<Outcome>),
+    SnapshotSynced(Box<Snapshot>, std::io::Result<()>),
     Stop(oneshot::Sender<()>),
 }
 
-/// All alerts at one moment, with the configuration of that moment.
-pub(crate) struct Snapshot {
-    pub(crate) now: Timestamp,
-    pub(crate) config: Arc<Config>,
-    pub(crate) alerts: Vec<(Fingerprint, Alert)>,
-    /// Those that are kept quiet, and by whom.
-    pub(crate) inhibited: BTreeMap<Fingerprint, Fingerprint>,
-}
-
-/// A group at one moment.
-pub(crate) struct ShownGroup {
-    pub(crate) labels: Pairs,
-    pub(crate) receiver: String,
-    pub(crate) alerts: Vec<(Fingerprint, Alert)>,
-}
-
-/// A notification that was sent, or not.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Record {
-    time: String,
-    receiver: String,
-    integration: &'static str,
-    index: usize,
-    group_key: String,
-    status: &'static str,
-    attempts: u32,
-    error: String,
-    alerts: Vec<RecordedAlert>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-struct RecordedAlert {
-    fingerprint: String,
-    status: &'static str,
+struct Outcome {
+    told: Notification,
+    result: Result<Delivered, Failure>,
+    took: Duration,
 }
 
 /// Speaks to the loop.
@@ -88,160 +97,65 @@ pub(crate) struct Engine {
     events: mpsc::Sender<Event>,
 }
 
-/// The program's counters, with Alertmanager's names.
-#[derive(Clone)]
-pub(crate) struct Metrics {
-    pub(crate) registry: Registry,
-    alerts: IntGaugeVec,
-    received: IntCounterVec,
-    invalid: IntCounterVec,
-    notifications: CounterVec,
-    failed: CounterVec,
-    latency: HistogramVec,
-    reloaded: Gauge,
-    reloaded_at: Gauge,
-    hash: Gauge,
-}
-
-impl Metrics {
-    pub(crate) fn new() -> Result<Self, prometheus::Error> {
-        let registry = Registry::new();
-        let opts = |name: &str, help: &str| Opts::new(format!("alertmanager_{name}"), help);
-        let latency = HistogramOpts::new(
-            "alertmanager_notification_latency_seconds",
-            "The latency of notifications in seconds.",
-        )
-        .buckets(vec![1.0, 5.0, 10.0, 15.0, 20.0]);
-        let metrics = Self {
-            alerts: IntGaugeVec::new(opts("alerts", "How many alerts by state."), &["state"])?,
-            received: IntCounterVec::new(
-                opts(
-                    "alerts_received_total",
-                    "The total number of received alerts.",
-                ),
-                &["status", "version"],
-            )?,
-            invalid: IntCounterVec::new(
-                opts(
-                    "alerts_invalid_total",
-                    "The total number of received alerts that were invalid.",
-                ),
-                &["version"],
-            )?,
-            notifications: CounterVec::new(
-                opts(
-                    "notifications_total",
-                    "The total number of attempted notifications.",
-                ),
-                &["integration"],
-            )?,
-            failed: CounterVec::new(
-                opts(
-                    "notifications_failed_total",
-                    "The total number of failed notifications.",
-                ),
-                &["integration", "reason"],
-            )?,
-            latency: HistogramVec::new(latency, &["integration"])?,
-            reloaded: Gauge::with_opts(opts(
-                "config_last_reload_successful",
-                "Whether the last configuration reload attempt was successful.",
-            ))?,
-            reloaded_at: Gauge::with_opts(opts(
-                "config_last_reload_success_timestamp_seconds",
-                "Timestamp of the last successful configuration reload.",
-            ))?,
-            hash: Gauge::with_opts(opts(
-                "config_hash",
-                "Hash of the currently loaded configuration file.",
-            ))?,
-            registry,
-        };
-        let clustered = Gauge::with_opts(opts(
-            "cluster_enabled",
-            "Indicates whether the clustering is enabled or not.",
-        ))?;
-        let registry = &metrics.registry;
-        registry.register(Box::new(metrics.alerts.clone()))?;
-        registry.register(Box::new(metrics.received.clone()))?;
-        registry.register(Box::new(metrics.invalid.clone()))?;
-        registry.register(Box::new(metrics.notifications.clone()))?;
-        registry.register(Box::new(metrics.failed.clone()))?;
-        registry.register(Box::new(metrics.latency.clone()))?;
-        registry.register(Box::new(metrics.reloaded.clone()))?;
-        registry.register(Box::new(metrics.reloaded_at.clone()))?;
-        registry.register(Box::new(metrics.hash.clone()))?;
-        registry.register(Box::new(clustered))?;
-        // All series are there from the start, so that rates begin at zero.
-        for status in [Status::Firing, Status::Resolved] {
-            metrics.received.with_label_values(&[status.as_str(), "v2"]);
-        }
-        for state in ["active", "suppressed", "unprocessed"] {
-            metrics.alerts.with_label_values(&[state]);
-        }
-        metrics.invalid.with_label_values(&["v2"]);
-        for integration in ["slack", "email", "webhook"] {
-            metrics.notifications.with_label_values(&[integration]);
-            metrics.latency.with_label_values(&[integration]);
-            for reason in [
-                "clientError",
-                "contextDeadlineExceeded",
-                "other",
-                "rateLimited",
-                "serverError",
-            ] {
-                metrics.failed.with_label_values(&[integration, reason]);
-            }
-        }
-        Ok(metrics)
-    }
-
-    pub(crate) fn invalid(&self, count: usize) {
-        self.invalid
-            .with_label_values(&["v2"])
-            .inc_by(u64::try_from(count).unwrap_or(0));
-    }
-
-    fn loaded(&self, config: &Config, now: Timestamp) {
-        self.reloaded.set(1.0);
-        self.reloaded_at
-            .set(now.as_duration().as_secs_f64().floor());
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "48 bits fit, as in Alertmanager"
-        )]
-        self.hash.set((config.hash & 0xffff_ffff_ffff) as f64);
-    }
-}
-
 /// The loop has ended: the program is stopping.
 #[derive(Debug, thiserror::Error)]
 #[error("alert-router is stopping")]
 pub(crate) struct Stopping;
 
+/// What the loop works with.
+pub(crate) struct Parts {
+    pub(crate) path: PathBuf,
+    pub(crate) load: Load,
+    pub(crate) context: Context,
+    pub(crate) metrics: Metrics,
+    pub(crate) core: Core,
+    pub(crate) journal: Journal,
+    pub(crate) history: History,
+    /// What `/-/ready` says.
+    pub(crate) ready: Arc<AtomicBool>,
+}
+
+/// Reads the configuration.
+pub(crate) type Load = Box<dyn Fn() -> Result<Config, String> + Send>;
+
 impl Engine {
-    /// Starts the loop with a configuration that is known to be good.
-    pub(crate) fn start(
-        path: PathBuf,
-        config: Config,
-        context: Context,
-        metrics: Metrics,
-    ) -> Result<Self, String> {
-        let config = Arc::new(config);
-        let senders = Senders::new(Arc::clone(&config), context.clone())?;
-        metrics.loaded(&config, Timestamp::now());
+    /// Starts the loop.
+    ///
+    /// # Errors
+    /// When a receiver cannot be used, or there is no thread to be had.
+    pub(crate) fn start(parts: Parts) -> Result<Self, String> {
+        let config = Arc::clone(parts.core.config());
+        let senders = Senders::new(Arc::clone(&config), parts.context.clone())?;
+        parts.metrics.loaded(&config, Timestamp::now());
         let (events, receive) = mpsc::channel(QUEUE);
         let state = Loop {
-            path,
-            context,
-            metrics,
-            core: Core::new(config),
+            load: parts.load,
+            path: parts.path,
+            context: parts.context,
+            metrics: parts.metrics,
+            core: parts.core,
+            journal: parts.journal,
+            history: parts.history,
+            ready: parts.ready,
             senders: Arc::new(senders),
-            sending: JoinSet::new(),
-            bound: Arc::new(Semaphore::new(SENDING)),
-            history: VecDeque::new(),
+            runtime: Handle::current(),
+            events: events.clone(),
+            sending: 0,
+            recent: VecDeque::new(),
+            lines: (Vec::new(), 0),
+            answers: Vec::new(),
+            notifications: Vec::new(),
+            snapshot: None,
+            no_snapshot_before: Timestamp::MIN,
         };
-        tokio::spawn(state.run(receive));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(|error| format!("cannot make the loop's runtime: {error}"))?;
+        std::thread::Builder::new()
+            .name("engine".to_owned())
+            .spawn(move || runtime.block_on(state.run(receive)))
+            .map_err(|error| format!("cannot start the loop's thread: {error}"))?;
         Ok(Self { events })
     }
 
@@ -254,27 +168,56 @@ impl Engine {
         answered.await.map_err(|_closed| Stopping)
     }
 
-    pub(crate) async fn post(
-        &self,
-        posted: Vec<Posted>,
-    ) -> Result<Vec<Result<Status, AlertError>>, Stopping> {
+    /// Gives alerts to the core; when this answers, those that are not refused are on disk. The error is that of the disk.
+    pub(crate) async fn post(&self, posted: Vec<Posted>) -> Result<Posts, Stopping> {
         self.ask(|answer| Event::Post(posted, answer)).await
     }
 
-    pub(crate) async fn alerts(&self) -> Result<Snapshot, Stopping> {
-        self.ask(Event::Alerts).await
+    pub(crate) async fn set_silence(
+        &self,
+        wish: Wish,
+        fresh: SilenceId,
+    ) -> Result<Result<SilenceId, Refusal<SilenceError>>, Stopping> {
+        self.ask(|answer| Event::SetSilence(Box::new(wish), fresh, answer))
+            .await
     }
 
-    pub(crate) async fn groups(&self) -> Result<Vec<ShownGroup>, Stopping> {
-        self.ask(Event::Groups).await
+    pub(crate) async fn expire_silence(
+        &self,
+        id: SilenceId,
+    ) -> Result<Result<(), Refusal<SilenceError>>, Stopping> {
+        self.ask(|answer| Event::ExpireSilence(id, answer)).await
     }
 
-    /// Notifications, newest first; of one alert when it is named.
+    /// Looks at what there is. What is done there keeps all others waiting: a little at a time.
+    pub(crate) async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Core, Timestamp) -> T + Send + 'static,
+    ) -> Result<T, Stopping> {
+        self.ask(|answer| {
+            Event::Look(Box::new(move |core, now| {
+                drop(answer.send(look(core, now)));
+            }))
+        })
+        .await
+    }
+
+    /// Notifications of late, newest first; of one alert when it is named.
     pub(crate) async fn history(
         &self,
         fingerprint: Option<String>,
     ) -> Result<Vec<Record>, Stopping> {
         self.ask(|answer| Event::History(fingerprint, answer)).await
+    }
+
+    /// What sends the notifications, for those that no alert is behind.
+    pub(crate) async fn senders(&self) -> Result<Arc<Senders>, Stopping> {
+        self.ask(Event::Senders).await
+    }
+
+    /// Brings the metrics up to date.
+    pub(crate) async fn measure(&self) -> Result<(), Stopping> {
+        self.ask(Event::Measure).await
     }
 
     /// Reads the configuration again; a wrong one changes nothing.
@@ -290,117 +233,215 @@ impl Engine {
     }
 }
 
+/// An answer that goes out when what it promises is on disk; given the disk's error, what it was for is refused.
+type Answer = Box<dyn FnOnce(Option<&str>) + Send>;
+
 struct Loop {
     path: PathBuf,
+    load: Load,
     context: Context,
     metrics: Metrics,
     core: Core,
+    journal: Journal,
+    history: History,
+    ready: Arc<AtomicBool>,
     senders: Arc<Senders>,
-    sending: JoinSet<(Notification, Result<(), Failure>, Duration)>,
-    bound: Arc<Semaphore>,
-    history: VecDeque<Record>,
+    /// Where notifications are sent.
+    runtime: Handle,
+    /// Its own queue, for what those who send have to say.
+    events: mpsc::Sender<Event>,
+    sending: usize,
+    recent: VecDeque<Record>,
+    /// Lines for the history, and how many.
+    lines: (Vec<u8>, u64),
+    answers: Vec<Answer>,
+    notifications: Vec<Notification>,
+    snapshot: Option<Writing>,
+    no_snapshot_before: Timestamp,
+}
+
+/// A snapshot on its way.
+enum Writing {
+    Slices(Box<Snapshot>, Cursor),
+    /// Another thread waits for the disk.
+    Syncing,
 }
 
 impl Loop {
     async fn run(mut self, mut events: mpsc::Receiver<Event>) {
+        let mut batch = Vec::with_capacity(TOGETHER);
         loop {
-            self.send_due();
-            let pause = self
-                .core
-                .next_deadline()
-                .map(|it| since(it, Timestamp::now()));
+            self.turn();
             tokio::select! {
-                event = events.recv() => match event {
-                    Some(Event::Stop(answer)) => {
-                        self.last_words().await;
-                        // Fails when nobody waits any more.
-                        return answer.send(()).unwrap_or(());
+                count = events.recv_many(&mut batch, TOGETHER) => {
+                    if count == 0 {
+                        return;
                     }
-                    Some(event) => self.handle(event),
-                    None => return,
-                },
-                Some(sent) = self.sending.join_next() => match sent {
-                    Ok((told, result, took)) => self.sent(&told, result, took),
-                    Err(error) => tracing::error!(%error, "a sender panicked"),
-                },
-                () = sleep(pause) => {}
+                    for event in batch.drain(..) {
+                        match event {
+                            Event::Stop(answer) => {
+                                self.turn();
+                                self.last_words(&mut events).await;
+                                // Fails when nobody waits any more.
+                                return answer.send(()).unwrap_or(());
+                            }
+                            event => self.handle(event),
+                        }
+                    }
+                }
+                () = sleep(self.pause()) => {}
             }
         }
+    }
+
+    /// Until there is something to do without anything happening.
+    fn pause(&self) -> Option<Duration> {
+        if matches!(self.snapshot, Some(Writing::Slices(..))) {
+            return Some(Duration::ZERO);
+        }
+        let deadline = self.core.next_deadline();
+        let deadline = deadline.map(|it| since(it, Timestamp::now()));
+        let probe = self.journal.failing.is_some().then_some(PROBE);
+        deadline.into_iter().chain(probe).min()
+    }
+
+    /// Keeps what is to be kept, then answers and tells.
+    fn turn(&mut self) {
+        let now = Timestamp::now();
+        while let Some(told) = self.core.poll(now) {
+            self.notifications.push(told);
+        }
+        let records = self.core.take_records();
+        if !records.is_empty() {
+            self.journal.append_always(&with_clock(&records, now));
+        }
+        if self.journal.failing.is_some() && self.answers.is_empty() {
+            self.journal.probe();
+        }
+        self.note_changes(now);
+        let error = self.journal.sync().err().map(|it| it.to_string());
+        for answer in self.answers.drain(..) {
+            answer(error.as_deref());
+        }
+        self.send();
+        self.go_on_with_snapshot(now);
+        let is_ready = self.journal.failing.is_none();
+        self.ready.store(is_ready, Ordering::Release);
     }
 
     fn handle(&mut self, event: Event) {
         let now = Timestamp::now();
         match event {
-            Event::Post(posted, answer) => {
-                let results = self.core.post(posted, now);
-                for result in &results {
-                    match result {
-                        Ok(status) => self
-                            .metrics
-                            .received
-                            .with_label_values(&[status.as_str(), "v2"])
-                            .inc(),
-                        Err(_) => self.metrics.invalid(1),
-                    }
-                }
-                self.count_alerts(now);
-                drop(answer.send(results));
-            }
-            Event::Alerts(answer) => {
-                let alerts = self
-                    .core
-                    .alerts()
-                    .map(|(it, alert)| (it, alert.clone()))
-                    .collect();
-                let inhibited = self.core.alerts();
-                let inhibited = inhibited
-                    .filter_map(|(it, alert)| {
-                        Some((it, self.core.inhibited_by(&alert.labels, now)?))
-                    })
-                    .collect();
-                let config = Arc::clone(self.core.config());
-                drop(answer.send(Snapshot {
-                    now,
-                    config,
-                    alerts,
-                    inhibited,
-                }));
-            }
-            Event::Groups(answer) => {
-                let groups = self.core.groups().map(|(_, group)| ShownGroup {
-                    labels: group.labels.clone(),
-                    receiver: group.route.receiver.clone(),
-                    alerts: group
-                        .alerts
-                        .iter()
-                        .map(|(it, alert)| (*it, alert.clone()))
-                        .collect(),
+            Event::Post(posted, answer) => self.post(posted, answer, now),
+            Event::SetSilence(wish, fresh, answer) => {
+                let is_change = wish.id.is_some();
+                let made = self.core.set_silence(*wish, fresh, now);
+                let kept = made.map_err(Refusal::Wrong).and_then(|(id, undo)| {
+                    self.keep_silence(undo, now)?;
+                    let word = if is_change { "updated" } else { "created" };
+                    self.note_silence(id, word, now);
+                    Ok(id)
                 });
-                drop(answer.send(groups.collect()));
+                self.answer(answer, kept);
             }
+            Event::ExpireSilence(id, answer) => {
+                let made = self.core.expire_silence(id, now);
+                let kept = made.map_err(Refusal::Wrong).and_then(|undo| {
+                    let changed = !undo.is_empty();
+                    self.keep_silence(undo, now)?;
+                    if changed {
+                        self.note_silence(id, "expired", now);
+                    }
+                    Ok(())
+                });
+                self.answer(answer, kept);
+            }
+            Event::Look(look) => look(&self.core, now),
             Event::History(fingerprint, answer) => {
-                let wanted = |record: &&Record| {
-                    let mut prints = record.alerts.iter().map(|it| &it.fingerprint);
-                    fingerprint
-                        .as_ref()
-                        .is_none_or(|wanted| prints.any(|it| it == wanted))
-                };
-                drop(answer.send(self.history.iter().rev().filter(wanted).cloned().collect()));
+                let wanted =
+                    |it: &&Record| fingerprint.as_ref().is_none_or(|wanted| it.is_of(wanted));
+                drop(answer.send(self.recent.iter().rev().filter(wanted).cloned().collect()));
+            }
+            Event::Senders(answer) => drop(answer.send(Arc::clone(&self.senders))),
+            Event::Measure(answer) => {
+                self.metrics
+                    .measure(&self.core, &self.journal, &self.history, self.sending, now);
+                // Fails when nobody waits any more.
+                answer.send(()).unwrap_or(());
             }
             Event::Reload(answer) => drop(answer.send(self.reload(now))),
+            Event::Sent(outcome) => self.sent(*outcome, now),
+            Event::SnapshotSynced(snapshot, synced) => {
+                let ended = synced.and_then(|()| self.journal.end_snapshot(&snapshot));
+                self.snapshot = None;
+                if let Err(error) = ended {
+                    self.give_up_snapshot(&error, now);
+                }
+            }
             // Handled where the loop can end.
             Event::Stop(answer) => drop(answer),
         }
     }
 
+    fn post(&mut self, posted: Vec<Posted>, answer: oneshot::Sender<Posts>, now: Timestamp) {
+        let prepared = self.core.prepare(posted, now);
+        let records = with_clock(self.core.prepared_records(&prepared), now);
+        let kept = if prepared.is_empty() {
+            Ok(())
+        } else {
+            self.journal.append(&records)
+        };
+        let results = match kept {
+            Ok(()) => Ok(self.core.commit(prepared, now)),
+            Err(error) => {
+                self.core.undo(prepared);
+                Err(error.to_string())
+            }
+        };
+        self.metrics.posted(&results);
+        self.answers.push(Box::new(move |error| {
+            let results = match error {
+                Some(error) => Err(error.to_owned()),
+                None => results,
+            };
+            drop(answer.send(results));
+        }));
+    }
+
+    /// Appends what a silence is; when that cannot be, it is as it was.
+    fn keep_silence(
+        &mut self,
+        undo: SilenceUndo,
+        now: Timestamp,
+    ) -> Result<(), Refusal<SilenceError>> {
+        let records = self.core.take_records();
+        let kept = self.journal.append(&with_clock(&records, now));
+        kept.map_err(|error| {
+            self.core.undo_silence(undo);
+            Refusal::NotKept(error.to_string())
+        })
+    }
+
+    fn answer<T: Send + 'static, E: Send + 'static>(
+        &mut self,
+        answer: oneshot::Sender<Result<T, Refusal<E>>>,
+        result: Result<T, Refusal<E>>,
+    ) {
+        self.answers.push(Box::new(move |error| {
+            let result = match error {
+                Some(error) if result.is_ok() => Err(Refusal::NotKept(error.to_owned())),
+                _ => result,
+            };
+            drop(answer.send(result));
+        }));
+    }
+
     fn reload(&mut self, now: Timestamp) -> Result<(), String> {
-        let loaded = Config::load(&self.path)
-            .map_err(|error| error.to_string())
-            .and_then(|config| {
-                let config = Arc::new(config);
-                let senders = Senders::new(Arc::clone(&config), self.context.clone())?;
-                Ok((config, senders))
-            });
+        let loaded = (self.load)().and_then(|config| {
+            let config = Arc::new(config);
+            let senders = Senders::new(Arc::clone(&config), self.context.clone())?;
+            Ok((config, senders))
+        });
         match loaded {
             Ok((config, senders)) => {
                 self.metrics.loaded(&config, now);
@@ -410,68 +451,52 @@ impl Loop {
                 Ok(())
             }
             Err(error) => {
-                self.metrics.reloaded.set(0.0);
+                self.metrics.not_loaded();
                 tracing::error!(error, "the configuration is wrong; the one before stays");
                 Err(error)
             }
         }
     }
 
-    fn send_due(&mut self) {
-        let now = Timestamp::now();
-        let mut any = false;
-        while let Some(told) = self.core.poll(now) {
-            any = true;
-            let (senders, bound) = (Arc::clone(&self.senders), Arc::clone(&self.bound));
-            self.sending.spawn(async move {
-                // The semaphore is never closed.
-                let _permit = bound.acquire_owned().await;
+    /// Sends what the core wants told.
+    fn send(&mut self) {
+        for told in self.notifications.drain(..) {
+            self.sending += 1;
+            let senders = Arc::clone(&self.senders);
+            let events = self.events.clone();
+            self.runtime.spawn(async move {
                 let begin = Instant::now();
                 let result = senders.send(&told).await;
-                (told, result, begin.elapsed())
+                let outcome = Outcome {
+                    told,
+                    result,
+                    took: begin.elapsed(),
+                };
+                // Fails when the loop has ended.
+                drop(events.send(Event::Sent(Box::new(outcome))).await);
             });
-        }
-        if any {
-            self.count_alerts(now);
         }
     }
 
-    fn sent(&mut self, told: &Notification, result: Result<(), Failure>, took: Duration) {
-        let name = told.integration.name();
-        let receiver = &told.integration.receiver;
-        self.metrics.notifications.with_label_values(&[name]).inc();
-        self.metrics
-            .latency
-            .with_label_values(&[name])
-            .observe(took.as_secs_f64());
-        let (outcome, error) = match &result {
-            Ok(()) => ("sent", String::new()),
-            Err(failure) => ("failed", failure.error.clone()),
-        };
-        let now = Timestamp::now();
-        if self.history.len() >= HISTORY {
-            self.history.pop_front();
+    fn sent(&mut self, outcome: Outcome, now: Timestamp) {
+        self.sending = self.sending.saturating_sub(1);
+        let Outcome { told, result, took } = outcome;
+        self.metrics.sent(&told, result.as_ref().err(), took);
+        if let Ok(delivered) = &result {
+            let has_complaint = delivered.complaint.is_some();
+            self.metrics
+                .delivered(delivered.refused.len(), has_complaint);
         }
-        self.history.push_back(Record {
-            time: now.to_string(),
-            receiver: receiver.clone(),
-            integration: name,
-            index: told.integration.index,
-            group_key: told.group_key.clone(),
-            status: outcome,
-            attempts: told.attempt,
-            error,
-            alerts: told
-                .alerts
-                .iter()
-                .map(|(fingerprint, _, status)| RecordedAlert {
-                    fingerprint: fingerprint.to_string(),
-                    status: status.as_str(),
-                })
-                .collect(),
-        });
+        let record = Record::new(&told, &result, now);
+        record.write(&mut self.lines.0, &told);
+        self.lines.1 += 1;
+        if self.recent.len() >= HISTORY {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(record);
+        let (receiver, name) = (&told.integration.receiver, told.integration.name());
         let input = match result {
-            Ok(()) => {
+            Ok(delivered) => {
                 tracing::info!(
                     receiver,
                     integration = name,
@@ -479,13 +504,12 @@ impl Loop {
                     alerts = told.alerts.len(),
                     "notified"
                 );
-                Input::Sent { id: told.id }
+                Input::Sent {
+                    id: told.id,
+                    memory: delivered.memory,
+                }
             }
             Err(failure) => {
-                self.metrics
-                    .failed
-                    .with_label_values(&[name, failure.reason])
-                    .inc();
                 let again = if failure.retry == Retry::No {
                     "with the next look at the group"
                 } else {
@@ -503,44 +527,112 @@ impl Loop {
                 Input::Failed {
                     id: told.id,
                     retry: failure.retry,
+                    memory: failure.memory,
                 }
             }
         };
         self.core.handle(input, now);
-        self.count_alerts(now);
     }
 
-    fn count_alerts(&self, now: Timestamp) {
-        let firing = self.core.alerts();
-        let firing = firing.filter(|(_, it)| status(it, now) == Status::Firing);
-        let (mut active, mut suppressed) = (0, 0);
-        for (_, alert) in firing {
-            match self.core.inhibited_by(&alert.labels, now) {
-                Some(_) => suppressed += 1,
-                None => active += 1,
+    fn note_silence(&mut self, id: SilenceId, word: &str, now: Timestamp) {
+        if let Some(silence) = self.core.silences().get(id) {
+            record::write_silence(&mut self.lines.0, silence, word, now);
+            self.lines.1 += 1;
+        }
+    }
+
+    fn note_changes(&mut self, now: Timestamp) {
+        for change in self.core.take_changes() {
+            record::write_change(&mut self.lines.0, &change, now);
+            self.lines.1 += 1;
+        }
+        self.history.append(&self.lines.0, self.lines.1, now);
+        self.lines.0.clear();
+        self.lines.1 = 0;
+        self.lines.0.shrink_to(SLICE);
+    }
+
+    /// Makes a piece of a snapshot, where one is wanted.
+    fn go_on_with_snapshot(&mut self, now: Timestamp) {
+        match self.snapshot.take() {
+            None => {
+                if self.journal.wants_snapshot() && now >= self.no_snapshot_before {
+                    match self.journal.begin_snapshot() {
+                        Ok(snapshot) => {
+                            let start = Cursor::default();
+                            self.snapshot = Some(Writing::Slices(Box::new(snapshot), start));
+                        }
+                        Err(error) => self.give_up_snapshot(&error, now),
+                    }
+                }
+            }
+            Some(Writing::Syncing) => self.snapshot = Some(Writing::Syncing),
+            Some(Writing::Slices(mut snapshot, cursor)) => {
+                let mut slice = Vec::new();
+                let next = self.core.write(cursor, SLICE, now, &mut slice);
+                if let Err(error) = snapshot.append(&slice) {
+                    self.give_up_snapshot(&error, now);
+                    return;
+                }
+                self.snapshot = Some(match next {
+                    Some(next) => Writing::Slices(snapshot, next),
+                    None => {
+                        let events = self.events.clone();
+                        self.runtime.spawn_blocking(move || {
+                            let mut snapshot = snapshot;
+                            let synced = snapshot.sync();
+                            // Fails when the loop has ended: the journals are still there.
+                            drop(events.blocking_send(Event::SnapshotSynced(snapshot, synced)));
+                        });
+                        Writing::Syncing
+                    }
+                });
             }
         }
-        for (state, count) in [("active", active), ("suppressed", suppressed)] {
-            self.metrics.alerts.with_label_values(&[state]).set(count);
-        }
     }
 
-    /// Lets what is on its way arrive.
-    async fn last_words(&mut self) {
+    fn give_up_snapshot(&mut self, error: &std::io::Error, now: Timestamp) {
+        tracing::error!(%error, "cannot write a snapshot; the journals stay, and it is tried again in a minute");
+        self.journal.drop_snapshot();
+        self.no_snapshot_before = crate::alert::after(now, SNAPSHOT_PAUSE);
+    }
+
+    /// Lets what is on its way arrive, and keeps that it did.
+    async fn last_words(&mut self, events: &mut mpsc::Receiver<Event>) {
         let patience = tokio::time::timeout(LAST_WORDS, async {
-            while let Some(sent) = self.sending.join_next().await {
-                if let Ok((told, result, took)) = sent {
-                    self.sent(&told, result, took);
+            while self.sending > 0 {
+                match events.recv().await {
+                    Some(Event::Sent(outcome)) => self.sent(*outcome, Timestamp::now()),
+                    // Nobody is answered any more.
+                    Some(_) => {}
+                    None => return,
                 }
             }
         });
         if patience.await.is_err() {
             tracing::error!(
-                notifications = self.sending.len(),
-                "notifications are cut off by the end of the program"
+                notifications = self.sending,
+                "notifications are cut off by the end of the program; they are sent again after the next start"
             );
         }
+        let now = Timestamp::now();
+        let records = self.core.take_records();
+        if !records.is_empty() {
+            self.journal.append_always(&with_clock(&records, now));
+        }
+        self.note_changes(now);
+        if let Err(error) = self.journal.sync() {
+            tracing::error!(%error, "the journal's last words are not on disk");
+        }
     }
+}
+
+/// Records, and before them what time it is.
+fn with_clock(records: &[u8], now: Timestamp) -> Vec<u8> {
+    let mut all = Vec::with_capacity(records.len() + 32);
+    Kept::Now(now).write(&mut all);
+    all.extend_from_slice(records);
+    all
 }
 
 /// Until the next deadline; for ever when there is none.

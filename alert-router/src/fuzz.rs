@@ -1,12 +1,18 @@
 //! What the fuzz targets call: whatever people and senders write, nothing panics.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
 use crate::{
     api,
     config::Config,
+    core::{
+        Core, Cursor, Limits, Pauses, Times,
+        record::{Restored, frame},
+        silence::SilenceLimits,
+        store::AlertLimits,
+    },
     matcher::Matcher,
     template::{Data, Templates},
 };
@@ -55,7 +61,47 @@ pub fn matchers(text: &str) {
     }
 }
 
-/// A body of alerts.
+/// The bytes of a journal: whatever is there is taken or passed over, and what is taken can be worked with.
+pub fn journal(bytes: &[u8]) {
+    let Ok(config) = Config::parse(
+        Path::new("fuzz.yml"),
+        "route: {receiver: a, group_by: [a]}\nreceivers: [{name: a, webhook_configs: [{url: 'http://x/'}]}]",
+    ) else {
+        return;
+    };
+    let now = Timestamp::UNIX_EPOCH;
+    let limits = Limits {
+        alerts: AlertLimits {
+            all: 100,
+            of_name: 0,
+        },
+        silences: SilenceLimits { count: 0, size: 0 },
+        groups: 100,
+    };
+    let times = Times {
+        retention: Duration::ZERO,
+        start: now,
+        pauses: Pauses {
+            first: Duration::from_millis(1),
+            longest: Duration::from_secs(1),
+            jitter: 0,
+        },
+    };
+    let mut core = Core::new(Arc::new(config), limits, times);
+    // What is fuzzed is payloads: a checksum is never right by chance.
+    for payload in bytes.split(|it| *it == b'\n') {
+        if let Some(record) = Restored::read(payload) {
+            core.restore(record);
+        }
+    }
+    drop(frame(bytes));
+    core.restored(now);
+    while core.poll(now).is_some() {}
+    let mut out = Vec::new();
+    drop(core.write(Cursor::default(), 1 << 20, now, &mut out));
+}
+
+/// A body of alerts, and the same as a silence.
 pub fn body(bytes: &[u8]) {
     api::read(bytes);
 }

@@ -2,6 +2,7 @@
 
 mod alert;
 mod api;
+mod calendar;
 mod cli;
 mod config;
 mod core;
@@ -10,6 +11,9 @@ mod flags;
 #[cfg(feature = "fuzzing")]
 pub mod fuzz;
 mod go_regex;
+mod heartbeat;
+mod history;
+mod journal;
 mod matcher;
 mod receivers;
 mod repair;
@@ -17,9 +21,9 @@ mod template;
 
 use std::{
     error::Error,
-    path::Path,
     process::ExitCode,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::AtomicBool},
+    time::Duration,
 };
 
 use daemon::{Link, Program, Registry, Service, Settings, chain};
@@ -27,10 +31,18 @@ use daemon::{Link, Program, Registry, Service, Settings, chain};
 use crate::{
     api::Api,
     config::Config,
-    engine::{Engine, Metrics},
+    core::{Core, Pauses, Times},
+    engine::{Engine, Metrics, Parts},
     flags::{Command, RunFlags},
+    history::History,
+    journal::{Journal, disk::faulty::Faults},
     receivers::Context,
 };
+
+/// After the first failure of a notification.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// Percent.
+const JITTER: u32 = 20;
 
 const PROGRAM: Program = Program {
     name: "alert-router",
@@ -45,37 +57,74 @@ const PROGRAM: Program = Program {
 pub fn main() -> ExitCode {
     match flags::command(std::env::args_os().collect()) {
         Command::Run(arguments) => daemon::main_with(&PROGRAM, arguments, run),
-        Command::CheckConfig(files) => check_config(&files),
-        Command::Other(arguments) => cli::run(arguments),
+        Command::Other(arguments) => cli::run(arguments, &|name| std::env::var_os(name)),
     }
 }
 
 async fn run(flags: RunFlags) -> Result<(), Box<dyn Error + Send + Sync>> {
     flags.refuse_peers()?;
-    let config = Config::load(&flags.config)?;
-    flags.prepare_storage()?;
+    let options = flags.options()?;
+    let config = Config::load_with(&flags.config, &options)?;
     let prefix = flags.prefix()?;
     let metrics = Metrics::new()?;
-    let context = Context {
-        external_url: flags.external_url(),
+    metrics.clustered(!flags.peer().is_empty());
+    let now = jiff::Timestamp::now();
+    let times = Times {
+        retention: flags.retention,
+        start: alert::after(now, flags.start_delay),
+        pauses: Pauses {
+            first: FIRST_PAUSE,
+            longest: flags.max_backoff.max(FIRST_PAUSE),
+            jitter: JITTER,
+        },
     };
-    let engine = Engine::start(flags.config.clone(), config, context, metrics.clone())?;
+    let mut core = Core::new(Arc::new(config), flags.limits(), times);
+    let faults = std::env::var("ALERT_ROUTER_TEST_FAULTS").ok();
+    let faults = faults.and_then(|it| Faults::parse(&it));
+    let journal = Journal::open(&flags.storage, faults, &mut |it| core.restore(it))?;
+    core.restored(now);
+    let ready = Arc::new(AtomicBool::new(true));
+    let path = flags.config.clone();
+    let engine = Engine::start(Parts {
+        path: flags.config.clone(),
+        load: Box::new(move || {
+            Config::load_with(&path, &options).map_err(|it| chain(&it).to_string())
+        }),
+        context: Context {
+            external_url: flags.external_url(),
+        },
+        metrics: metrics.clone(),
+        core,
+        journal,
+        history: History::open(&flags.storage, flags.retention),
+        ready: Arc::clone(&ready),
+    })?;
     let api = Arc::new(Api {
         engine: engine.clone(),
         metrics: metrics.clone(),
-        started: jiff::Timestamp::now(),
+        started: now,
         prefix: prefix.clone(),
         address: OnceLock::new(),
+        peer: flags.peer(),
+        storage: flags.storage.clone(),
+        bounds: flags.bounds(),
     });
     let registry = Registry::new("alertmanager", "alertmanager", Vec::new());
-    let mut settings = Settings::new(&PROGRAM, flags.common.web, registry);
+    let mut settings = Settings::new(&PROGRAM, flags.common.web.clone(), registry);
     settings.prefix = prefix;
     settings.landing = false;
+    settings.ready = Arc::clone(&ready);
     settings.links = vec![Link {
         path: "/api/v2/status".to_owned(),
         text: "Status".to_owned(),
     }];
     settings.own = vec![metrics.registry];
+    let measured = engine.clone();
+    settings.before_scrape = Some(Arc::new(move || {
+        let engine = measured.clone();
+        // Fails when the program is stopping: the numbers are a little old then.
+        Box::pin(async move { engine.measure().await.unwrap_or(()) })
+    }));
     let pages = Arc::clone(&api);
     settings.handler = Some(Arc::new(move |request| Arc::clone(&pages).handle(request)));
     let reloading = engine.clone();
@@ -83,47 +132,13 @@ async fn run(flags: RunFlags) -> Result<(), Box<dyn Error + Send + Sync>> {
         let engine = reloading.clone();
         Box::pin(async move { engine.reload().await })
     }));
+    tokio::spawn(heartbeat::beat(engine.clone(), ready));
     let service = Service::open(settings).await?;
     if let Some(address) = service.addresses().next() {
         // Set once, here.
-        drop(api.address.set(address.to_string()));
+        drop(api.address.set(flags.peer_address(address)));
     }
     service.serve().await;
     engine.stop().await;
     Ok(())
-}
-
-/// Says of each file whether it could be used.
-#[expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "this command reports to a person"
-)]
-fn check_config(files: &[std::path::PathBuf]) -> ExitCode {
-    let mut good = true;
-    for file in files {
-        match Config::load(file) {
-            Ok(config) => {
-                let integrations: usize = config
-                    .receivers
-                    .iter()
-                    .map(|it| it.integrations.len())
-                    .sum();
-                println!(
-                    "{}: good: {} receivers with {integrations} integrations",
-                    Path::new(file).display(),
-                    config.receivers.len()
-                );
-            }
-            Err(error) => {
-                eprintln!("alert-router: {}", chain(&error));
-                good = false;
-            }
-        }
-    }
-    if good {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
 }

@@ -1,14 +1,13 @@
-//! Matchers, `severity=~"warning|critical"`, in Alertmanager's grammar.
+//! Matchers, `severity=~"warning|critical"`, in Alertmanager's grammars.
 
-use std::fmt;
+mod classic;
+mod pattern;
+mod utf8;
 
-use regex::Regex;
+use std::{cmp::Ordering, fmt, slice};
 
-use crate::{
-    alert::Pairs,
-    go_regex,
-    template::{go_quoted, go_unquoted},
-};
+use self::pattern::Pattern;
+use crate::{alert::Labels, template::go_quoted};
 
 /// A condition on one label. A missing label counts as an empty one.
 #[derive(Debug, Clone)]
@@ -17,15 +16,27 @@ pub(crate) struct Matcher {
     pub(crate) operator: Operator,
     pub(crate) value: String,
     /// Of the whole value; only for the operators that have one.
-    regex: Option<Regex>,
+    pattern: Option<Pattern>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Operator {
     Equal,
     NotEqual,
     Regex,
     NotRegex,
+}
+
+/// How texts are read, and which names labels may have: Alertmanager's feature flags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Mode {
+    /// In the new grammar; what only the classic one reads, or reads otherwise, is the classic one's.
+    #[default]
+    Fallback,
+    /// `classic-mode`: as before 0.27.
+    Classic,
+    /// `utf8-strict-mode`: in the new grammar alone.
+    Utf8Strict,
 }
 
 /// Why a text is no matcher.
@@ -37,12 +48,30 @@ pub(crate) enum MatcherError {
     Name(String),
     #[error("bad matcher format: {text}: {reason}")]
     Value { text: String, reason: &'static str },
+    #[error("unexpected open or close brace: {0}")]
+    Brace(String),
     #[error("bad matcher {text}: {value:?} is no regular expression: {reason}")]
     Regex {
         text: String,
         value: String,
         reason: String,
     },
+}
+
+impl Mode {
+    /// Whether a label may have this name.
+    pub(crate) fn is_label_name(self, name: &str) -> bool {
+        match self {
+            Self::Fallback | Self::Utf8Strict => !name.is_empty(),
+            Self::Classic => {
+                !name.starts_with(|it: char| it.is_ascii_digit())
+                    && !name.is_empty()
+                    && name
+                        .chars()
+                        .all(|it| it.is_ascii_alphanumeric() || it == '_')
+            }
+        }
+    }
 }
 
 impl Matcher {
@@ -52,11 +81,11 @@ impl Matcher {
         value: impl Into<String>,
     ) -> Result<Self, MatcherError> {
         let (name, value) = (name.into(), value.into());
-        let regex = match operator {
+        let pattern = match operator {
             Operator::Equal | Operator::NotEqual => None,
             Operator::Regex | Operator::NotRegex => {
-                let regex = go_regex::compile(&format!("^(?:{value})$"));
-                Some(regex.map_err(|reason| MatcherError::Regex {
+                let pattern = Pattern::new(&value);
+                Some(pattern.map_err(|reason| MatcherError::Regex {
                     text: format!("{name}{operator}{value:?}"),
                     value: value.clone(),
                     reason,
@@ -67,137 +96,116 @@ impl Matcher {
             name,
             operator,
             value,
-            regex,
+            pattern,
         })
     }
 
-    /// Reads one matcher. Names and values may stand in double quotes, in which `\"`, `\\` and `\n` are escapes; a name
-    /// without quotes has none of the grammar's own characters, a value without quotes goes to the end.
+    /// Reads one matcher as Alertmanager does without feature flags.
+    #[cfg(test)]
     pub(crate) fn parse(text: &str) -> Result<Self, MatcherError> {
-        let whole = text.trim();
-        let format = || MatcherError::Format(whole.to_owned());
-        let (name, rest) = if whole.starts_with('"') {
-            quoted(whole, whole)?
-        } else {
-            let end = whole
-                .find(['=', '!', '~', '{', '}', ',', '"', '\'', '`', '\\'])
-                .ok_or_else(format)?;
-            let (name, rest) = whole.split_at(end);
-            (name.trim().to_owned(), rest)
-        };
-        if name.is_empty() {
-            return Err(MatcherError::Name(whole.to_owned()));
+        Self::parse_with(text, Mode::Fallback)
+    }
+
+    /// Reads one matcher.
+    pub(crate) fn parse_with(text: &str, mode: Mode) -> Result<Self, MatcherError> {
+        if mode == Mode::Classic {
+            return classic::one(text);
         }
-        let rest = rest.trim_start();
-        let (operator, rest) = [
-            ("=~", Operator::Regex),
-            ("!~", Operator::NotRegex),
-            ("!=", Operator::NotEqual),
-            ("=", Operator::Equal),
-        ]
-        .into_iter()
-        .find_map(|(symbol, operator)| Some((operator, rest.strip_prefix(symbol)?)))
-        .ok_or_else(format)?;
-        let rest = rest.trim();
-        let value = if rest.starts_with('"') {
-            let (value, tail) = quoted(whole, rest)?;
-            if !tail.trim().is_empty() {
-                return Err(MatcherError::Value {
-                    text: whole.to_owned(),
-                    reason: "text after the closing quote",
-                });
-            }
-            value
-        } else {
-            // The classic form: backslash escapes, but no quotes inside.
-            if rest.contains('"') {
-                return Err(MatcherError::Value {
-                    text: whole.to_owned(),
-                    reason: "a quote inside a value without quotes",
-                });
-            }
-            rest.replace("\\n", "\n").replace("\\\\", "\\")
-        };
-        Self::new(name, operator, value)
+        if text.starts_with('{') || text.ends_with('}') {
+            return Err(MatcherError::Brace(text.to_owned()));
+        }
+        if mode == Mode::Utf8Strict {
+            return utf8::one(text);
+        }
+        match (utf8::one(text), classic::one(text)) {
+            (Ok(new), Err(_)) => Ok(new),
+            (Ok(_) | Err(_), old) => old,
+        }
+    }
+
+    /// Reads `{a="b", c=~"d"}`, with or without braces, as Alertmanager does without feature flags.
+    pub(crate) fn parse_all(text: &str) -> Result<Vec<Self>, MatcherError> {
+        Self::parse_all_with(text, Mode::Fallback)
     }
 
     /// Reads `{a="b", c=~"d"}`, with or without braces.
-    pub(crate) fn parse_all(text: &str) -> Result<Vec<Self>, MatcherError> {
-        let trimmed = text.trim();
-        let inner = match (trimmed.strip_prefix('{'), trimmed.strip_suffix('}')) {
-            (Some(rest), Some(_)) => rest.strip_suffix('}').unwrap_or(rest),
-            (None, None) => trimmed,
-            _ => return Err(MatcherError::Format(trimmed.to_owned())),
-        };
-        let mut parts = vec![String::new()];
-        let (mut in_quotes, mut escaped) = (false, false);
-        for character in inner.chars() {
-            if character == ',' && !in_quotes {
-                parts.push(String::new());
-                continue;
-            }
-            if character == '"' && !escaped {
-                in_quotes = !in_quotes;
-            }
-            escaped = character == '\\' && !escaped;
-            if let Some(last) = parts.last_mut() {
-                last.push(character);
-            }
+    pub(crate) fn parse_all_with(text: &str, mode: Mode) -> Result<Vec<Self>, MatcherError> {
+        match mode {
+            Mode::Classic => classic::all(text),
+            Mode::Utf8Strict => utf8::all(text),
+            // Where both read it, they agree, or the classic one rules.
+            Mode::Fallback => match (utf8::all(text), classic::all(text)) {
+                (Ok(new), Err(_)) => Ok(new),
+                (Ok(_) | Err(_), old) => old,
+            },
         }
-        // A comma after the last one is allowed.
-        if parts.len() > 1 && parts.last().is_some_and(|it| it.trim().is_empty()) {
-            parts.pop();
-        }
-        if parts.len() == 1 && parts.first().is_some_and(|it| it.trim().is_empty()) {
-            return Ok(Vec::new());
-        }
-        parts.iter().map(|it| Self::parse(it)).collect()
     }
 
-    pub(crate) fn matches(&self, labels: &Pairs) -> bool {
-        let value = labels.get(&self.name).map_or("", String::as_str);
-        let matched = match &self.regex {
+    pub(crate) fn matches(&self, labels: &(impl Labels + ?Sized)) -> bool {
+        self.matches_value(labels.value(&self.name).unwrap_or(""))
+    }
+
+    /// The expression in the syntax of the crate `regex`, where it is matched by that.
+    pub(crate) fn pattern(&self) -> Option<&str> {
+        match &self.pattern {
+            Some(Pattern::Regex(regex)) => Some(regex.as_str()),
+            _ => None,
+        }
+    }
+
+    /// What every value of `=~` starts with, where the expression is that and anything behind it.
+    pub(crate) fn prefix(&self) -> Option<&str> {
+        match &self.pattern {
+            Some(Pattern::Prefix(prefix) | Pattern::LongerThan(prefix)) => Some(prefix),
+            _ => None,
+        }
+    }
+
+    /// Whether a label with this value, or without any when it is empty, is as it should be.
+    pub(crate) fn matches_value(&self, value: &str) -> bool {
+        let matched = match &self.pattern {
             None => value == self.value,
-            Some(regex) => regex.is_match(value),
+            Some(pattern) => pattern.is_match(value),
         };
         matched == matches!(self.operator, Operator::Equal | Operator::Regex)
     }
-}
 
-/// A text in quotes at the start of `text`, and what follows it. Its escapes are Go's; one that has others is of the classic
-/// grammar, in which a backslash before any other character is itself.
-fn quoted<'a>(whole: &str, text: &'a str) -> Result<(String, &'a str), MatcherError> {
-    let mut escaped = false;
-    let end = text.char_indices().skip(1).find(|(_, character)| {
-        let ends = *character == '"' && !escaped;
-        escaped = *character == '\\' && !escaped;
-        ends
-    });
-    let Some((end, _)) = end else {
-        return Err(MatcherError::Value {
-            text: whole.to_owned(),
-            reason: "a quote is not closed",
-        });
-    };
-    let (with_quotes, rest) = text.split_at(end + 1);
-    if let Some(value) = go_unquoted(with_quotes) {
-        return Ok((value, rest));
-    }
-    let mut value = String::new();
-    let mut characters = text.get(1..end).unwrap_or_default().chars();
-    while let Some(character) = characters.next() {
-        match character {
-            // Regular expressions are full of backslashes.
-            '\\' => match characters.next() {
-                Some('n') => value.push('\n'),
-                Some(same @ ('"' | '\\')) => value.push(same),
-                Some(other) => value.extend(['\\', other]),
-                None => value.push('\\'),
-            },
-            other => value.push(other),
+    /// The only values with which the label is as it should be, where it is known: of `=`, and of `=~` with an alternation of
+    /// texts. An empty one among them stands for a missing label too.
+    pub(crate) fn literals(&self) -> Option<&[String]> {
+        match (self.operator, &self.pattern) {
+            (Operator::Equal, _) => Some(slice::from_ref(&self.value)),
+            (Operator::Regex, Some(Pattern::Literals(literals))) => Some(literals),
+            _ => None,
         }
     }
-    Ok((value, rest))
+
+    /// Alertmanager's order, in which keys of groups have their matchers.
+    pub(crate) fn order(&self, other: &Self) -> Ordering {
+        self.name
+            .cmp(&other.name)
+            .then_with(|| self.value.cmp(&other.value))
+            .then_with(|| self.operator.cmp(&other.operator))
+    }
+}
+
+impl Operator {
+    /// The operator at the start of a text, and what follows it.
+    fn strip(text: &str) -> Option<(Self, &str)> {
+        [
+            ("=~", Self::Regex),
+            ("!~", Self::NotRegex),
+            ("!=", Self::NotEqual),
+            ("=", Self::Equal),
+        ]
+        .into_iter()
+        .find_map(|(symbol, operator)| Some((operator, text.strip_prefix(symbol)?)))
+    }
+}
+
+/// A character that means something in the new grammar: a name or a value with one stands in quotes.
+fn is_reserved(character: char) -> bool {
+    character.is_whitespace() || "{}!=~,\\\"'`".contains(character)
 }
 
 impl fmt::Display for Operator {
@@ -214,7 +222,6 @@ impl fmt::Display for Operator {
 /// As Alertmanager writes it, in keys of groups too: a name with characters that mean something is quoted, as Go quotes.
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_reserved = |it: char| it.is_whitespace() || "{}!=~,\\\"'`".contains(it);
         if self.name.contains(is_reserved) {
             let (name, value) = (go_quoted(&self.name), go_quoted(&self.value));
             return write!(f, "{name}{}{value}", self.operator);
@@ -282,7 +289,9 @@ mod tests {
             ("a=b,c=d,", Some(2)),
             ("{}", Some(0)),
             ("", Some(0)),
-            ("{a=b", None),
+            // The classic grammar does not look for the other brace.
+            ("{a=b", Some(1)),
+            ("{{a=b", None),
             ("a=b,,c=d", None),
         ] {
             assert_eq!(
@@ -315,6 +324,53 @@ mod tests {
                 expect,
                 "{text}"
             );
+        }
+    }
+
+    /// Which need no engine, and that they match as one would.
+    #[test]
+    fn patterns() {
+        use super::Pattern;
+        for (expression, literals) in [
+            ("a", Some("a")),
+            ("a|b|a", Some("a,b")),
+            ("(a|b)", Some("a,b")),
+            ("(?:a|b)", Some("a,b")),
+            ("^(?:a|b)$", Some("a,b")),
+            ("a\\.b|c\\|d", Some("a.b,c|d")),
+            ("", Some("")),
+            ("a|", Some(",a")),
+            ("straße|b c", Some("b c,straße")),
+            ("a.*", None),
+            (".*", None),
+            (".+", None),
+            ("a\\..+", None),
+            ("a.", None),
+            ("(a)|(b)", None),
+            ("(?i)a|b", None),
+            ("a\\d", None),
+            ("a{2}", None),
+            ("[ab]", None),
+            ("a?|b", None),
+            ("^a$", None),
+            ("(a|b)c", None),
+            ("((a|b))", None),
+        ] {
+            let matcher = Matcher::new("x", super::Operator::Regex, expression).unwrap();
+            let found = matcher.literals().map(|it| it.join(","));
+            assert_eq!(found.as_deref(), literals, "{expression}");
+            let engine = crate::go_regex::compile(&format!("^(?:{expression})$")).unwrap();
+            let pattern = Pattern::new(expression).unwrap();
+            for value in [
+                "", "a", "b", "A", "c", "ab", "aa", "abc", "a.b", "a.", "axb", "c|d", "c", "d",
+                "a\n", "\n", "a.\n", "straße", "b c", "a1", "ac",
+            ] {
+                assert_eq!(
+                    pattern.is_match(value),
+                    engine.is_match(value),
+                    "{expression} {value:?}"
+                );
+            }
         }
     }
 }

@@ -1,24 +1,28 @@
 //! Telling people: a notification to a message (pure), a message on its way, and what came of it.
 
 mod email;
+pub(crate) mod http;
+mod json;
 pub(crate) mod message;
+mod pagerduty;
 mod slack;
 mod templated;
+#[cfg(test)]
+mod tests;
 mod webhook;
 
-use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use client::{Client, Response, StatusCode, header};
-use daemon::chain;
+use jiff::Timestamp;
 
 use crate::{
-    config::{Config, HttpSettings, Integration, Kind, SecretSource, TlsSettings},
-    core::{Notification, Retry},
-    receivers::message::Message,
+    config::{
+        Config, EmailSettings, HeartbeatUrl, Integration, Kind, PagerdutySettings, SlackSettings,
+        WebhookSettings,
+    },
+    core::{Memory, Notification, Retry},
+    receivers::{http::Clients, slack::Earlier, templated::Draft},
 };
-
-/// How much of an answer is read; it is for the log only.
-const MAX_ANSWER: usize = 64 * 1024;
 
 /// A notification that did not arrive.
 #[derive(Debug)]
@@ -28,6 +32,38 @@ pub(crate) struct Failure {
     /// For the log and the history; never a secret.
     pub(crate) error: String,
     pub(crate) retry: Retry,
+    /// As in [`Delivered`]: what is known all the same.
+    pub(crate) memory: Memory,
+}
+
+impl Failure {
+    /// What may be over soon.
+    const fn again(error: String) -> Self {
+        Self {
+            reason: "other",
+            error,
+            retry: Retry::Backoff,
+            memory: Memory::new(),
+        }
+    }
+
+    /// What will be the same the next time.
+    fn last(error: String) -> Self {
+        Self {
+            retry: Retry::No,
+            ..Self::again(error)
+        }
+    }
+}
+
+/// A notification that did arrive.
+#[derive(Debug, Default)]
+pub(crate) struct Delivered {
+    pub(crate) memory: Memory,
+    /// Recipients who are refused for good while others got it, each with the reason.
+    pub(crate) refused: Vec<String>,
+    /// A template that failed: the built-in message went out in the place of the user's.
+    pub(crate) complaint: Option<String>,
 }
 
 /// What every message needs to know beside its alerts.
@@ -37,222 +73,226 @@ pub(crate) struct Context {
     pub(crate) external_url: String,
 }
 
-/// The clients of a configuration, one per integration.
+/// What an integration would send.
+#[derive(Debug)]
+pub(crate) struct Preview {
+    pub(crate) integration: &'static str,
+    pub(crate) index: usize,
+    /// The JSON of the call, or the whole mail.
+    pub(crate) body: String,
+}
+
+/// What each integration of a receiver would send; why not, where it could not.
+pub(crate) fn preview(
+    config: &Config,
+    receiver: &str,
+    told_of: impl Fn(&Arc<Integration>) -> Notification,
+    context: &Context,
+    now: Timestamp,
+) -> Vec<Preview> {
+    let receivers = config.receivers.iter().filter(|it| it.name == receiver);
+    let integrations = receivers.flat_map(|it| &it.integrations);
+    integrations
+        .map(|integration| {
+            let told = told_of(integration);
+            let draft = Draft {
+                told: &told,
+                config,
+                context,
+                now,
+            };
+            let body = match &integration.kind {
+                Kind::Slack(settings) => Ok(slack::compose(settings, &draft, None).0),
+                Kind::Webhook(settings) => webhook::compose(settings, &draft).map(|it| it.0),
+                Kind::PagerDuty(settings) => pagerduty::compose(settings, &draft).map(|it| it.0),
+                Kind::Email(settings) => email::Letter::new(settings, &draft)
+                    .map(|it| it.text)
+                    .map_err(Failure::last),
+            };
+            Preview {
+                integration: integration.name(),
+                index: integration.index,
+                body: body.unwrap_or_else(|failure| format!("cannot be sent: {}", failure.error)),
+            }
+        })
+        .collect()
+}
+
+/// What sends the notifications of a configuration.
 pub(crate) struct Senders {
     config: Arc<Config>,
     context: Context,
-    http: BTreeMap<(String, &'static str, usize), Client>,
-    mailbox: email::Delivered,
+    clients: Clients,
 }
 
 impl Senders {
-    /// Makes every client, so that a wrong certificate is found at the start and not at night.
+    /// Looks at every certificate, so that a wrong one is found at the start and not at night.
     pub(crate) fn new(config: Arc<Config>, context: Context) -> Result<Self, String> {
-        let mut http = BTreeMap::new();
+        let clients = Clients::default();
         for integration in config.receivers.iter().flat_map(|it| &it.integrations) {
-            let named = |error: String| {
+            let checked = match &integration.kind {
+                Kind::Slack(settings) => clients.check(&settings.http),
+                Kind::Webhook(settings) => clients.check(&settings.http),
+                Kind::PagerDuty(settings) => clients.check(&settings.http),
+                Kind::Email(settings) => email::check(settings),
+            };
+            checked.map_err(|error| {
                 format!(
                     "receiver {:?}, {}[{}]: {error}",
                     integration.receiver,
                     integration.name(),
                     integration.index
                 )
-            };
-            match &integration.kind {
-                Kind::Slack(slack) => {
-                    http.insert(key(integration), client(&slack.http).map_err(named)?);
-                }
-                Kind::Webhook(webhook) => {
-                    http.insert(key(integration), client(&webhook.http).map_err(named)?);
-                }
-                Kind::Email(email) => email::check(email).map_err(named)?,
-            }
+            })?;
         }
         Ok(Self {
             config,
             context,
-            http,
-            mailbox: email::Delivered::default(),
+            clients,
         })
     }
 
+    /// The configuration whose notifications they send.
+    pub(crate) const fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
     /// Sends one notification, within the deadlines of its integration.
-    pub(crate) async fn send(&self, told: &Notification) -> Result<(), Failure> {
+    pub(crate) async fn send(&self, told: &Notification) -> Result<Delivered, Failure> {
         let integration = &told.integration;
-        let message = || Message::new(told, &self.config.repair_commands);
-        let templates = &self.config.templates;
-        let now = jiff::Timestamp::now();
-        match &integration.kind {
-            Kind::Slack(slack) => {
-                let data = templated::data(told, &self.context);
-                let is_users = slack.message.is_some() || templates.has_own("slack.default.");
-                let own = || slack::render(&message(), slack, &|it| templates.text(it, &data, now));
-                let body = if is_users {
-                    templated::slack(slack, templates, &data, now).unwrap_or_else(|error| {
-                        complain(integration, &error);
-                        own()
-                    })
-                } else {
-                    own()
-                };
-                self.post(integration, &slack.url, &slack.http, body, slack::check)
-                    .await
-            }
-            Kind::Webhook(webhook) => {
-                let body = webhook::render(told, webhook, &self.context);
-                self.post(integration, &webhook.url, &webhook.http, body, |_| Ok(()))
-                    .await
-            }
-            Kind::Email(email) => {
-                let data = templated::data(told, &self.context);
-                let filled = email::Filled::new(email, templates, &data, now);
-                let (filled, complaint) = filled.map_err(|error| Failure {
-                    reason: "other",
-                    error,
-                    retry: Retry::No,
-                })?;
-                if let Some(error) = complaint {
-                    complain(integration, &error);
-                }
-                email::send(email, &filled, &message(), told, &self.mailbox).await
-            }
-        }
-    }
-
-    async fn post(
-        &self,
-        integration: &Integration,
-        url: &SecretSource,
-        http: &HttpSettings,
-        body: String,
-        check: fn(&str) -> Result<(), String>,
-    ) -> Result<(), Failure> {
-        let local = |error: String| Failure {
-            reason: "other",
-            error,
-            retry: Retry::Backoff,
+        let draft = Draft {
+            told,
+            config: &self.config,
+            context: &self.context,
+            now: Timestamp::now(),
         };
-        let url = url.read().map_err(|error| local(error.to_string()))?;
-        let client = self.http.get(&key(integration));
-        let client =
-            client.ok_or_else(|| local("there is no client for this integration".to_owned()))?;
-        let mut request = client
-            .post(url.expose())
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(body);
-        if let Some((user, password)) = &http.basic {
-            let password = password.as_ref().map(SecretSource::read).transpose();
-            let password = password.map_err(|error| local(error.to_string()))?;
-            request = request.basic_auth(user, password.as_ref().map(daemon::Secret::expose));
-        }
-        if let Some((kind, credentials)) = &http.authorization {
-            let credentials = credentials
-                .read()
-                .map_err(|error| local(error.to_string()))?;
-            request = request.header(
-                header::AUTHORIZATION,
-                format!("{kind} {}", credentials.expose()),
-            );
-        }
-        // The URL is a secret: it must not be in the error.
-        let response = request.send().await.map_err(|error| {
-            let timeout = error.is_timeout();
-            Failure {
-                reason: if timeout {
-                    "contextDeadlineExceeded"
-                } else {
-                    "other"
-                },
-                error: chain(&error.without_url()).to_string(),
-                retry: Retry::Backoff,
+        let complain = |complaint: Option<String>| {
+            // A template that fails must not keep anybody from an alert.
+            if let Some(error) = &complaint {
+                tracing::error!(
+                    receiver = integration.receiver,
+                    integration = integration.name(),
+                    error,
+                    "a template fails; the built-in message is sent instead"
+                );
             }
-        })?;
-        judge(response, check).await
+            complaint
+        };
+        let mut delivered = match &integration.kind {
+            Kind::Slack(settings) => self.slack(settings, &draft).await,
+            Kind::Webhook(settings) => {
+                let url = webhook::url(settings, &draft)?;
+                let (body, complaint) = webhook::compose(settings, &draft)?;
+                let http = &settings.http;
+                let answer = self.clients.post(integration, http, &url, body).await?;
+                answer.judge()?;
+                Ok(Delivered {
+                    complaint,
+                    ..Delivered::default()
+                })
+            }
+            Kind::PagerDuty(settings) => self.pagerduty(settings, &draft).await,
+            Kind::Email(settings) => mail(settings, &draft).await,
+        }?;
+        delivered.complaint = complain(delivered.complaint);
+        Ok(delivered)
+    }
+
+    async fn slack(
+        &self,
+        settings: &SlackSettings,
+        draft: &Draft<'_>,
+    ) -> Result<Delivered, Failure> {
+        let integration = &draft.told.integration;
+        let http = &settings.http;
+        // What failed to be edited can still be edited.
+        let remembering = |failure: Failure| Failure {
+            memory: draft.told.memory.clone(),
+            ..failure
+        };
+        if let Some(earlier) = Earlier::of(settings, draft.told) {
+            let (body, complaint) = slack::compose(settings, draft, Some(&earlier));
+            let url = slack::update_url(settings);
+            let answer = self.clients.post(integration, http, &url, body).await;
+            match slack::check(&answer.map_err(remembering)?) {
+                Ok(said) => {
+                    return Ok(Delivered {
+                        memory: said.unwrap_or(earlier).memory(),
+                        complaint,
+                        ..Delivered::default()
+                    });
+                }
+                Err(refusal) if refusal.gone => {
+                    tracing::warn!(
+                        receiver = integration.receiver,
+                        error = refusal.failure.error,
+                        "a message cannot be edited; a new one is sent"
+                    );
+                }
+                Err(refusal) => return Err(remembering(refusal.failure)),
+            }
+        }
+        let url = settings.url.read();
+        let url = url.map_err(|error| Failure::again(error.to_string()))?;
+        let (body, complaint) = slack::compose(settings, draft, None);
+        let answer = self.clients.post(integration, http, url.expose(), body);
+        let said = slack::check(&answer.await?).map_err(|it| it.failure)?;
+        let said = said.filter(|_| settings.update_message);
+        Ok(Delivered {
+            memory: said.map(Earlier::memory).unwrap_or_default(),
+            complaint,
+            ..Delivered::default()
+        })
+    }
+
+    async fn pagerduty(
+        &self,
+        settings: &PagerdutySettings,
+        draft: &Draft<'_>,
+    ) -> Result<Delivered, Failure> {
+        let (body, complaint) = pagerduty::compose(settings, draft)?;
+        let (url, http) = (pagerduty::url(settings), &settings.http);
+        let integration = &draft.told.integration;
+        let answer = self.clients.post(integration, http, url, body).await?;
+        pagerduty::check(settings, &answer)?;
+        Ok(Delivered {
+            complaint,
+            ..Delivered::default()
+        })
     }
 }
 
-/// A template that fails must not keep anybody from an alert: the message is then the built-in one.
-fn complain(integration: &Integration, error: &str) {
-    tracing::error!(
-        receiver = integration.receiver,
-        integration = integration.name(),
-        error,
-        "a template fails; the built-in message is sent instead"
-    );
+/// Calls `heartbeat_url`, where there is one; says what went wrong.
+pub(crate) struct Caller {
+    clients: Clients,
+    /// Whose tokens and errors these are.
+    integration: Integration,
 }
 
-fn key(integration: &Integration) -> (String, &'static str, usize) {
-    (
-        integration.receiver.clone(),
-        integration.name(),
-        integration.index,
-    )
-}
-
-/// What an answer means: 2xx is done, 429 and 5xx are tried again, when the receiver says; another is refused.
-async fn judge(response: Response, check: fn(&str) -> Result<(), String>) -> Result<(), Failure> {
-    let status = response.status();
-    let asked = response.headers().get(header::RETRY_AFTER);
-    let asked = asked
-        .and_then(|it| it.to_str().ok()?.trim().parse().ok())
-        .map(Duration::from_secs);
-    let body = client::body(response, MAX_ANSWER).await;
-    let again = asked.map_or(Retry::Backoff, Retry::After);
-    let (reason, retry) = match status {
-        it if it.is_success() => {
-            let body = body.map_err(|error| Failure {
-                reason: "other",
-                error: chain(&error).to_string(),
-                retry: Retry::Backoff,
-            })?;
-            return check(&String::from_utf8_lossy(&body)).map_err(|error| Failure {
-                reason: "clientError",
-                error,
-                retry: Retry::No,
-            });
+impl Caller {
+    pub(crate) fn new() -> Self {
+        Self {
+            clients: Clients::default(),
+            integration: Integration {
+                receiver: "heartbeat_url".to_owned(),
+                index: 0,
+                send_resolved: false,
+                kind: Kind::Webhook(WebhookSettings::default()),
+            },
         }
-        StatusCode::TOO_MANY_REQUESTS => ("rateLimited", again),
-        it if it.is_server_error() => ("serverError", again),
-        _ => ("clientError", Retry::No),
-    };
-    let body = body.unwrap_or_default();
-    let text: String = String::from_utf8_lossy(&body)
-        .chars()
-        .filter(|it| !it.is_control())
-        .take(200)
-        .collect();
-    let error = if text.is_empty() {
-        format!("unexpected status {status}")
-    } else {
-        format!("unexpected status {status}: {text}")
-    };
-    Err(Failure {
-        reason,
-        error,
-        retry,
-    })
+    }
+
+    pub(crate) async fn call(&self, heartbeat: &HeartbeatUrl) -> Result<(), String> {
+        let url = heartbeat.url.read().map_err(|error| error.to_string())?;
+        let answer = self
+            .clients
+            .get(&self.integration, &heartbeat.http, url.expose());
+        let judged = answer.await.and_then(|answer| answer.judge());
+        judged.map_err(|failure| failure.error)
+    }
 }
 
-fn client(http: &HttpSettings) -> Result<Client, String> {
-    let agent = concat!("alert-router/", env!("CARGO_PKG_VERSION"));
-    let mut settings = client::Settings::new(agent, http.timeout);
-    settings.redirects = if http.follow_redirects { 10 } else { 0 };
-    settings.tls = pem(&http.tls)?;
-    client::client(&settings).map_err(|error| chain(&error).to_string())
-}
-
-/// The files of a `tls_config`, read.
-fn pem(tls: &TlsSettings) -> Result<client::Tls, String> {
-    let read = |path: &Path| {
-        fs::read_to_string(path)
-            .map_err(|error| format!("tls_config: cannot read {}: {error}", path.display()))
-    };
-    Ok(client::Tls {
-        ca: tls.ca_file.as_deref().map(read).transpose()?,
-        identity: match &tls.identity {
-            None => None,
-            Some((cert, key)) => Some((read(cert)?, read(key)?)),
-        },
-        insecure_skip_verify: tls.insecure_skip_verify,
-    })
+async fn mail(settings: &EmailSettings, draft: &Draft<'_>) -> Result<Delivered, Failure> {
+    let letter = email::Letter::new(settings, draft).map_err(Failure::last)?;
+    email::send(settings, letter, draft.told).await
 }

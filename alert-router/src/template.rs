@@ -24,7 +24,7 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-pub(crate) use self::parse::ParseError;
+pub(crate) use self::{parse::ParseError, time::Time as GoTime};
 use self::{
     parse::{Id, Tree, is_empty, parse},
     time::Time,
@@ -58,7 +58,7 @@ pub(crate) enum TemplateError {
     #[error("templates: cannot read {}", path.display())]
     Read { path: PathBuf, source: io::Error },
     /// A file is no template.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     Parse { path: PathBuf, source: ParseError },
 }
 
@@ -125,62 +125,64 @@ impl Data {
         serde_json::from_str(text).map_err(|error| error.to_string())
     }
 
-    /// Two alerts, for who tries out a template.
+    /// Two alerts, for who tries out a template; those that amtool shows, so that the same words give the same.
     pub(crate) fn example(now: Timestamp) -> Self {
-        let pairs = |some: &[(&str, &str)]| -> Pairs {
-            let some = some.iter();
-            some.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect()
+        /// Names with a number at their end, and values with the same.
+        fn numbered(names: &[&str]) -> Pairs {
+            let pairs = names.iter().flat_map(|name| {
+                let (name, value) = (name.replace('*', "key"), name.replace('*', "value"));
+                ["1", "2"].map(|it| (format!("{name}{it}"), format!("{value}{it}")))
+            });
+            pairs.collect()
+        }
+        let with = |some: Pairs, more: &[(&str, &str)]| -> Pairs {
+            let more = more.iter();
+            let more = more.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            some.into_iter().chain(more).collect()
         };
-        let alert = |status: &str, instance: &str, minutes: i64, fingerprint: &str| DataAlert {
-            status: status.to_owned(),
-            labels: pairs(&[
-                ("alertname", "HostCpuHigh"),
-                ("instance", instance),
-                ("job", "node"),
-                ("severity", "warning"),
-            ]),
-            annotations: pairs(&[
-                (
-                    "description",
-                    "The processors have been busy for 10 minutes.",
-                ),
-                ("summary", "The processors are busy"),
-            ]),
-            starts_at: now
-                .saturating_sub(jiff::SignedDuration::from_mins(minutes))
-                .unwrap_or(now),
-            ends_at: if status == "resolved" {
-                now
-            } else {
-                time::zero()
-            },
-            generator_url: "http://prometheus.example:9090/graph".to_owned(),
-            fingerprint: fingerprint.to_owned(),
+        let (labels, annotations) = (
+            numbered(&["commonlabel*"]),
+            numbered(&["commonannotation*"]),
+        );
+        let alert = |status: &str, minutes: i64, own: [&[(&str, &str)]; 2], fingerprint: &str| {
+            let [own_labels, own_annotations] = own;
+            DataAlert {
+                status: status.to_owned(),
+                labels: with(labels.clone(), own_labels),
+                annotations: with(annotations.clone(), own_annotations),
+                starts_at: now
+                    .saturating_sub(jiff::SignedDuration::from_mins(minutes))
+                    .unwrap_or(now),
+                ends_at: now,
+                generator_url: "https://generatorurl.com".to_owned(),
+                fingerprint: fingerprint.to_owned(),
+            }
         };
+        let first: [&[(&str, &str)]; 2] = [
+            &[
+                ("instance", "foo.bar:1234"),
+                ("label1", "value1"),
+                ("label2", "value2"),
+            ],
+            &[("annotation1", "value1"), ("annotation2", "value2")],
+        ];
+        let second: [&[(&str, &str)]; 2] = [
+            &[("foo", "bar"), ("baz", "qux")],
+            &[("aaa", "bbb"), ("ccc", "ddd")],
+        ];
         Self {
-            receiver: "team".to_owned(),
-            status: "firing".to_owned(),
+            receiver: "receiver".to_owned(),
+            status: "alertstatus".to_owned(),
             alerts: vec![
-                alert("firing", "cassandra-1:9100", 5, "1234567890abcdef"),
-                alert("resolved", "cassandra-2:9100", 10, "234567890abcdef1"),
+                alert("firing", 5, first, "fingerprint1"),
+                alert("resolved", 10, second, "fingerprint2"),
             ],
             notification_reason: String::new(),
-            group_labels: pairs(&[("alertname", "HostCpuHigh")]),
-            common_labels: pairs(&[
-                ("alertname", "HostCpuHigh"),
-                ("job", "node"),
-                ("severity", "warning"),
-            ]),
-            common_annotations: pairs(&[
-                (
-                    "description",
-                    "The processors have been busy for 10 minutes.",
-                ),
-                ("summary", "The processors are busy"),
-            ]),
+            group_labels: numbered(&["grouplabel*"]),
+            common_labels: labels.clone(),
+            common_annotations: annotations.clone(),
             route_labels: Pairs::new(),
-            external_url: "http://alert-router.example:9093".to_owned(),
+            external_url: "https://example.com".to_owned(),
         }
     }
 
@@ -389,6 +391,19 @@ impl Rendering<'_> {
             .insert(name.to_owned(), rendered.clone());
         Ok(rendered)
     }
+}
+
+/// Whether a text is a template; which others it calls is not looked at.
+///
+/// # Errors
+/// What is wrong with it, in Go's words.
+pub(crate) fn check_syntax(text: &str) -> Result<(), ParseError> {
+    parse("", text, &is_function, &mut 0).map(drop)
+}
+
+/// Go's `time.Parse`.
+pub(crate) fn go_time(layout: &str, text: &str) -> Result<GoTime, String> {
+    time::parse(layout, text)
 }
 
 /// A text as Go's source has it (`strconv.Quote`).

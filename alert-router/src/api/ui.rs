@@ -10,14 +10,21 @@ const MAX_SHOWN: usize = 500;
 
 impl Api {
     pub(super) async fn page(&self, _request: &Request) -> Result<Reply, Stopping> {
-        let snapshot = self.engine.alerts().await?;
-        let firing: Vec<_> = snapshot
-            .alerts
-            .iter()
-            .filter(|(_, it)| !it.resolved(snapshot.now))
-            .collect();
+        let (count, firing) = self
+            .engine
+            .look(|core, now| {
+                let count = core.store().count(now).iter().map(|it| it.1).sum::<u64>();
+                let all = core.store().after(None).map(|it| it.1);
+                let firing = all.filter(|it| !it.life.resolved(now)).take(MAX_SHOWN);
+                let shown = firing.map(|it| it.alert());
+                (
+                    usize::try_from(count).unwrap_or(usize::MAX),
+                    shown.collect::<Vec<_>>(),
+                )
+            })
+            .await?;
         let mut rows = String::new();
-        for (_, alert) in firing.iter().take(MAX_SHOWN) {
+        for alert in &firing {
             let label = |name: &str| escape_html(alert.labels.get(name).map_or("", String::as_str));
             let summary = alert.annotations.get("summary").map_or("", String::as_str);
             rows.push_str(&format!(
@@ -29,7 +36,6 @@ impl Api {
                 escape_html(summary)
             ));
         }
-        let count = firing.len();
         let more = count.saturating_sub(MAX_SHOWN);
         let more = if more > 0 {
             format!("<p>and {more} more</p>")

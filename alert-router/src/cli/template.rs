@@ -4,8 +4,8 @@ use std::{fs, path::PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use daemon::chain;
-use jiff::Timestamp;
 
+use super::Session;
 use crate::template::{Data, Templates};
 
 #[derive(Debug, Subcommand)]
@@ -42,12 +42,11 @@ enum Type {
 }
 
 impl Command {
-    #[expect(clippy::print_stdout, reason = "the rendering is what was asked for")]
-    pub(super) fn run(&self) -> Result<(), String> {
+    pub(super) fn run(&self, session: &Session<'_>) -> Result<(), String> {
         let Self::Render(render) = self;
         let templates =
             Templates::load(&render.globs).map_err(|error| chain(&error).to_string())?;
-        let now = Timestamp::now();
+        let now = session.now;
         let data = match &render.data {
             None => Data::example(now),
             Some(path) => {
@@ -60,7 +59,6 @@ impl Command {
             Type::Text => templates.text(&render.text, &data, now),
             Type::Html => templates.html(&render.text, &data, now),
         };
-        print!("{}", rendered?);
-        Ok(())
+        session.print(&rendered?)
     }
 }

@@ -1,24 +1,34 @@
 //! Receivers: where notifications go, and how.
 
-use std::{
-    collections::BTreeMap,
-    fs, io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+mod inherit;
+
+use std::{path::Path, sync::Arc, time::Duration};
 
 use client::Url;
-use daemon::Secret;
-use serde::Deserialize;
 
-use super::{Global, NotYet, Span};
+use super::{
+    EmailSettings, HttpSettings, PagerdutyImage, PagerdutyLink, PagerdutySettings, SecretSource,
+    SlackAction, SlackConfirm, SlackField, SlackMessage, SlackSettings, Threading, WebhookSettings,
+    http,
+    keys::KINDS,
+    section::{Record, host_port},
+    yaml::{Any, Mistake, object},
+};
+use crate::alert::Pairs;
+
+pub(super) use self::inherit::inherit;
 
 /// A name, and every way in which its people are told.
 #[derive(Debug)]
 pub(crate) struct Receiver {
     pub(crate) name: String,
     pub(crate) integrations: Vec<Arc<Integration>>,
+    /// For `receiver_matchers` of the API; its name is among them.
+    pub(crate) labels: Pairs,
+    /// The receiver that gets what this one could not be told.
+    pub(crate) fallback: Option<String>,
+    /// Kinds of integrations that are configured here and that we do not send, such as `opsgenie`.
+    pub(crate) unsent: Vec<&'static str>,
 }
 
 /// One way.
@@ -36,6 +46,7 @@ pub(crate) enum Kind {
     Slack(SlackSettings),
     Email(EmailSettings),
     Webhook(WebhookSettings),
+    PagerDuty(PagerdutySettings),
 }
 
 impl Integration {
@@ -45,559 +56,268 @@ impl Integration {
             Kind::Slack(_) => "slack",
             Kind::Email(_) => "email",
             Kind::Webhook(_) => "webhook",
+            Kind::PagerDuty(_) => "pagerduty",
         }
     }
 }
 
-/// Every text is a template.
-#[derive(Debug)]
-pub(crate) struct SlackSettings {
-    pub(crate) url: SecretSource,
-    pub(crate) channel: Option<String>,
-    pub(crate) username: Option<String>,
-    pub(crate) icon_emoji: Option<String>,
-    pub(crate) icon_url: Option<String>,
-    /// What users wrote about the message; as Alertmanager's when there is any of it.
-    pub(crate) message: Option<Box<SlackMessage>>,
-    pub(crate) http: HttpSettings,
-}
-
-/// The message; what is not given is Alertmanager's default.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct SlackMessage {
-    pub(crate) title: Option<String>,
-    pub(crate) title_link: Option<String>,
-    pub(crate) pretext: Option<String>,
-    pub(crate) text: Option<String>,
-    pub(crate) message_text: Option<String>,
-    pub(crate) fallback: Option<String>,
-    pub(crate) callback_id: Option<String>,
-    pub(crate) image_url: Option<String>,
-    pub(crate) thumb_url: Option<String>,
-    pub(crate) footer: Option<String>,
-    pub(crate) color: Option<String>,
-    pub(crate) fields: Vec<SlackField>,
-    pub(crate) short_fields: bool,
-    pub(crate) actions: Vec<SlackAction>,
-    pub(crate) link_names: bool,
-    pub(crate) mrkdwn_in: Vec<String>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SlackField {
-    pub(crate) title: String,
-    pub(crate) value: String,
-    pub(crate) short: Option<bool>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SlackAction {
-    #[serde(rename = "type")]
-    pub(crate) kind: String,
-    pub(crate) text: String,
-    #[serde(default)]
-    pub(crate) url: String,
-    #[serde(default)]
-    pub(crate) style: String,
-    #[serde(default)]
-    pub(crate) name: String,
-    #[serde(default)]
-    pub(crate) value: String,
-    pub(crate) confirm: Option<SlackConfirm>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SlackConfirm {
-    pub(crate) text: String,
-    #[serde(default)]
-    pub(crate) title: String,
-    #[serde(default)]
-    pub(crate) ok_text: String,
-    #[serde(default)]
-    pub(crate) dismiss_text: String,
-}
-
-/// Addresses, headers and bodies are templates.
-#[derive(Debug)]
-pub(crate) struct EmailSettings {
-    /// With commas between them.
-    pub(crate) to: String,
-    pub(crate) from: String,
-    /// Empty for no such part.
-    pub(crate) html: Option<String>,
-    pub(crate) text: Option<String>,
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    pub(crate) hello: Option<String>,
-    pub(crate) username: Option<String>,
-    pub(crate) password: Option<SecretSource>,
-    pub(crate) require_tls: bool,
-    pub(crate) tls: TlsSettings,
-    pub(crate) headers: BTreeMap<String, String>,
-}
-
-#[derive(Debug)]
-pub(crate) struct WebhookSettings {
-    pub(crate) url: SecretSource,
-    /// 0 for all.
-    pub(crate) max_alerts: usize,
-    pub(crate) http: HttpSettings,
-}
-
-#[derive(Debug, Clone, Default)]
-pub(crate) struct HttpSettings {
-    pub(crate) basic: Option<(String, Option<SecretSource>)>,
-    /// Type and credentials of an `Authorization` header.
-    pub(crate) authorization: Option<(String, SecretSource)>,
-    pub(crate) tls: TlsSettings,
-    pub(crate) follow_redirects: bool,
-    pub(crate) timeout: Duration,
-}
-
-#[derive(Debug, Clone, Default)]
-pub(crate) struct TlsSettings {
-    pub(crate) ca_file: Option<PathBuf>,
-    pub(crate) identity: Option<(PathBuf, PathBuf)>,
-    pub(crate) server_name: Option<String>,
-    pub(crate) insecure_skip_verify: bool,
-}
-
-/// A secret of the file, or one that is read anew each time it is needed.
-#[derive(Debug, Clone)]
-pub(crate) enum SecretSource {
-    Inline(Secret),
-    File(PathBuf),
-}
-
-impl SecretSource {
-    /// The secret without the line feed that editors leave.
-    pub(crate) fn read(&self) -> io::Result<Secret> {
-        match self {
-            Self::Inline(secret) => Ok(secret.clone()),
-            Self::File(path) => {
-                let text = fs::read_to_string(path).map_err(|error| {
-                    io::Error::new(
-                        error.kind(),
-                        format!("cannot read {}: {error}", path.display()),
-                    )
-                })?;
-                Ok(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()))
-            }
-        }
-    }
-}
-
-/// The shape of the file.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "the keys without support are refused when given")]
-pub(super) struct ReceiverFile {
-    pub(super) name: String,
-    #[serde(default)]
-    slack_configs: Vec<SlackFile>,
-    #[serde(default)]
-    email_configs: Vec<EmailFile>,
-    #[serde(default)]
-    webhook_configs: Vec<WebhookFile>,
-    discord_configs: Option<NotYet>,
-    incidentio_configs: Option<NotYet>,
-    jira_configs: Option<NotYet>,
-    mattermost_configs: Option<NotYet>,
-    msteams_configs: Option<NotYet>,
-    msteamsv2_configs: Option<NotYet>,
-    opsgenie_configs: Option<NotYet>,
-    pagerduty_configs: Option<NotYet>,
-    pushover_configs: Option<NotYet>,
-    rocketchat_configs: Option<NotYet>,
-    sns_configs: Option<NotYet>,
-    telegram_configs: Option<NotYet>,
-    victorops_configs: Option<NotYet>,
-    webex_configs: Option<NotYet>,
-    wechat_configs: Option<NotYet>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "the keys without support are refused when given")]
-struct SlackFile {
-    api_url: Option<Secret>,
-    api_url_file: Option<PathBuf>,
-    channel: Option<String>,
-    username: Option<String>,
-    icon_emoji: Option<String>,
-    icon_url: Option<String>,
-    #[serde(default)]
-    send_resolved: bool,
-    timeout: Option<Span>,
-    http_config: Option<HttpFile>,
-    title: Option<String>,
-    title_link: Option<String>,
-    pretext: Option<String>,
-    text: Option<String>,
-    message_text: Option<String>,
-    fallback: Option<String>,
-    callback_id: Option<String>,
-    image_url: Option<String>,
-    thumb_url: Option<String>,
-    footer: Option<String>,
-    color: Option<String>,
-    #[serde(default)]
-    fields: Vec<SlackField>,
-    short_fields: Option<bool>,
-    #[serde(default)]
-    actions: Vec<SlackAction>,
-    link_names: Option<bool>,
-    #[serde(default)]
-    mrkdwn_in: Vec<String>,
-    // What follows is another API than the webhook's.
-    app_token: Option<NotYet>,
-    app_token_file: Option<NotYet>,
-    app_url: Option<NotYet>,
-    update_message: Option<NotYet>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "the keys without support are refused when given")]
-struct EmailFile {
-    to: String,
-    from: Option<String>,
-    smarthost: Option<String>,
-    hello: Option<String>,
-    auth_username: Option<String>,
-    auth_password: Option<Secret>,
-    auth_password_file: Option<PathBuf>,
-    require_tls: Option<bool>,
-    tls_config: Option<TlsFile>,
-    #[serde(default)]
-    headers: BTreeMap<String, String>,
-    #[serde(default)]
-    send_resolved: bool,
-    auth_identity: Option<NotYet>,
-    auth_secret: Option<NotYet>,
-    auth_secret_file: Option<NotYet>,
-    html: Option<String>,
-    text: Option<String>,
-    threading: Option<NotYet>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WebhookFile {
-    url: Option<Secret>,
-    url_file: Option<PathBuf>,
-    #[serde(default)]
-    max_alerts: usize,
-    #[serde(default = "yes")]
-    send_resolved: bool,
-    timeout: Option<Span>,
-    http_config: Option<HttpFile>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "the keys without support are refused when given")]
-pub(super) struct HttpFile {
-    basic_auth: Option<BasicFile>,
-    authorization: Option<AuthorizationFile>,
-    tls_config: Option<TlsFile>,
-    #[serde(default = "yes")]
-    follow_redirects: bool,
-    /// Accepted: HTTP/1.1 is spoken, as every server does.
-    enable_http2: Option<bool>,
-    bearer_token: Option<Refused>,
-    bearer_token_file: Option<Refused>,
-    http_headers: Option<Refused>,
-    no_proxy: Option<Refused>,
-    oauth2: Option<Refused>,
-    proxy_connect_header: Option<Refused>,
-    proxy_from_environment: Option<Refused>,
-    proxy_url: Option<Refused>,
-}
-
-/// [`NotYet`] for shapes that are copied; it never comes into being.
-#[derive(Debug, Clone)]
-enum Refused {}
-
-impl<'de> Deserialize<'de> for Refused {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match NotYet::deserialize(deserializer) {
-            Err(error) => Err(error),
-            Ok(NotYet) => Err(serde::de::Error::custom("not supported")),
-        }
-    }
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BasicFile {
-    username: String,
-    password: Option<Secret>,
-    password_file: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AuthorizationFile {
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    credentials: Option<Secret>,
-    credentials_file: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct TlsFile {
-    ca_file: Option<PathBuf>,
-    cert_file: Option<PathBuf>,
-    key_file: Option<PathBuf>,
-    server_name: Option<String>,
-    #[serde(default)]
-    insecure_skip_verify: bool,
-}
-
-const fn yes() -> bool {
-    true
-}
-
-impl ReceiverFile {
-    /// Checks a receiver; what it leaves out comes from `global`.
-    pub(super) fn check(self, global: &Global, folder: &Path) -> Result<Receiver, String> {
-        let name = self.name;
-        if name.is_empty() {
-            return Err("receivers: a receiver without a name".to_owned());
-        }
-        let mut integrations = Vec::new();
-        let mut add = |index, send_resolved, kind| {
+/// The receiver of a section that was checked and has what it takes from `global`.
+pub(super) fn receiver(record: &Record, strict: bool) -> Result<Receiver, Mistake> {
+    let name = record.text("name").to_owned();
+    let named = |mistake: Mistake| Mistake {
+        reason: format!("receiver {name:?}: {}", mistake.reason),
+        ..mistake
+    };
+    let mut integrations = Vec::new();
+    let mut unsent = Vec::new();
+    for kind in &KINDS {
+        for (index, it) in record.records(kind.key).iter().enumerate() {
+            let settings = match kind.name {
+                "webhook" => webhook(it).map(Kind::Webhook),
+                "email" => email(it).map(Kind::Email),
+                "pagerduty" => pagerduty(it).map(Kind::PagerDuty),
+                "slack" => slack(it).map(Kind::Slack),
+                _ if strict => {
+                    let reason = format!(
+                        "{}: alert-router does not send {}, and receivers are strict: take it out",
+                        kind.key, kind.name
+                    );
+                    return Err(named(Mistake::at(it.line, reason)));
+                }
+                _ => {
+                    unsent.push(kind.name);
+                    break;
+                }
+            };
             integrations.push(Arc::new(Integration {
                 receiver: name.clone(),
                 index,
-                send_resolved,
-                kind,
+                send_resolved: it.flag("send_resolved"),
+                kind: settings.map_err(named)?,
             }));
-        };
-        let named = |error| format!("receiver {name:?}: {error}");
-        for (index, file) in self.email_configs.into_iter().enumerate() {
-            let send_resolved = file.send_resolved;
-            add(
-                index,
-                send_resolved,
-                Kind::Email(file.check(global, folder).map_err(named)?),
-            );
         }
-        for (index, file) in self.slack_configs.into_iter().enumerate() {
-            let send_resolved = file.send_resolved;
-            add(
-                index,
-                send_resolved,
-                Kind::Slack(file.check(global, folder).map_err(named)?),
-            );
-        }
-        for (index, file) in self.webhook_configs.into_iter().enumerate() {
-            let send_resolved = file.send_resolved;
-            add(
-                index,
-                send_resolved,
-                Kind::Webhook(file.check(global, folder).map_err(named)?),
-            );
-        }
-        Ok(Receiver { name, integrations })
     }
+    Ok(Receiver {
+        integrations,
+        labels: record.pairs("labels"),
+        fallback: record.some_text("fallback"),
+        unsent,
+        name,
+    })
 }
 
-impl SlackFile {
-    fn check(self, global: &Global, folder: &Path) -> Result<SlackSettings, String> {
-        let own = secret(
-            folder,
-            "slack_configs",
+/// A fallback must be there, and must not lead back.
+pub(super) fn check_fallbacks(receivers: &[Receiver], records: &[Record]) -> Result<(), Mistake> {
+    for (receiver, record) in receivers.iter().zip(records) {
+        let mut way = vec![receiver.name.as_str()];
+        let mut next = receiver.fallback.as_deref();
+        while let Some(name) = next {
+            let found = receivers.iter().find(|it| it.name == name);
+            let wrong = |reason| {
+                record.wrong(
+                    "fallback",
+                    format!("receiver {:?}: fallback: {reason}", receiver.name),
+                )
+            };
+            let Some(found) = found else {
+                return Err(wrong(format!(
+                    "the receiver {name:?} is not defined; add it to receivers"
+                )));
+            };
+            let is_cycle = way.contains(&name);
+            way.push(name);
+            if is_cycle {
+                return Err(wrong(format!("it leads in a circle: {}", way.join(", "))));
+            }
+            next = found.fallback.as_deref();
+        }
+    }
+    Ok(())
+}
+
+fn slack(it: &Record) -> Result<SlackSettings, Mistake> {
+    let url = it.source("api_url", "api_url_file").unwrap_or_default();
+    check_url(it, "api_url", &url)?;
+    let given = it.section.keys.iter().map(|key| key.name).any(|key| {
+        let elsewhere = [
+            "send_resolved",
+            "http_config",
             "api_url",
-            self.api_url,
-            self.api_url_file,
-        )?;
-        let inherited = secret(
-            folder,
-            "global",
-            "slack_api_url",
-            global.slack_api_url.clone(),
-            global.slack_api_url_file.clone(),
-        )?;
-        let url = own
-            .or(inherited)
-            .ok_or("slack_configs needs api_url or api_url_file, or global.slack_api_url")?;
-        check_url("slack_configs.api_url", &url)?;
-        for action in &self.actions {
-            if action.url.is_empty() && action.name.is_empty() {
-                return Err("slack_configs.actions: an action needs a url, or a name".to_owned());
-            }
-        }
-        let any = self.short_fields.is_some()
-            || self.link_names.is_some()
-            || !self.fields.is_empty()
-            || !self.actions.is_empty()
-            || !self.mrkdwn_in.is_empty()
-            || [
-                &self.title,
-                &self.title_link,
-                &self.pretext,
-                &self.text,
-                &self.message_text,
-                &self.fallback,
-                &self.callback_id,
-                &self.image_url,
-                &self.thumb_url,
-                &self.footer,
-                &self.color,
-            ]
-            .into_iter()
-            .any(Option::is_some);
-        let message = SlackMessage {
-            title: self.title,
-            title_link: self.title_link,
-            pretext: self.pretext,
-            text: self.text,
-            message_text: self.message_text,
-            fallback: self.fallback,
-            callback_id: self.callback_id,
-            image_url: self.image_url,
-            thumb_url: self.thumb_url,
-            footer: self.footer,
-            color: self.color,
-            fields: self.fields,
-            short_fields: self.short_fields.unwrap_or(false),
-            actions: self.actions,
-            link_names: self.link_names.unwrap_or(false),
-            mrkdwn_in: self.mrkdwn_in,
-        };
-        Ok(SlackSettings {
-            url,
-            channel: self.channel,
-            username: self.username,
-            icon_emoji: self.icon_emoji,
-            icon_url: self.icon_url,
-            message: any.then(|| Box::new(message)),
-            http: http(self.http_config, global, folder, self.timeout)?,
-        })
-    }
-}
-
-impl WebhookFile {
-    fn check(self, global: &Global, folder: &Path) -> Result<WebhookSettings, String> {
-        let url = secret(folder, "webhook_configs", "url", self.url, self.url_file)?;
-        let url = url.ok_or("webhook_configs needs url or url_file")?;
-        check_url("webhook_configs.url", &url)?;
-        Ok(WebhookSettings {
-            url,
-            max_alerts: self.max_alerts,
-            http: http(self.http_config, global, folder, self.timeout)?,
-        })
-    }
-}
-
-impl EmailFile {
-    fn check(self, global: &Global, folder: &Path) -> Result<EmailSettings, String> {
-        let smarthost = self.smarthost.or_else(|| global.smtp_smarthost.clone());
-        let smarthost =
-            smarthost.ok_or("email_configs needs smarthost, or global.smtp_smarthost")?;
-        let from = self.from.or_else(|| global.smtp_from.clone());
-        let from = from.ok_or("email_configs needs from, or global.smtp_from")?;
-        let (host, port) = smarthost
-            .rsplit_once(':')
-            .and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)))
-            .filter(|(host, _)| !host.is_empty())
-            .ok_or_else(|| format!("smarthost {smarthost:?} is not of the form host:port"))?;
-        let to: Vec<&str> = addresses(&self.to).collect();
-        let all = to
-            .iter()
-            .map(|it| ("to", *it))
-            .chain([("from", from.as_str())]);
-        for (key, address) in all {
-            // What a template makes of it is known when it is sent.
-            if !address.contains("{{")
-                && !self.to.contains("{{")
-                && address.parse::<lettre::message::Mailbox>().is_err()
-            {
-                return Err(format!(
-                    "email_configs.{key}: {address:?} is no address such as ops@example.com"
-                ));
-            }
-        }
-        if to.is_empty() {
-            return Err("email_configs.to is empty".to_owned());
-        }
-        let mut headers = BTreeMap::new();
-        for (name, value) in self.headers {
-            let name = capitalised(&name);
-            if headers.insert(name.clone(), value).is_some() {
-                return Err(format!("email_configs.headers: {name} is given twice"));
-            }
-        }
-        let own = secret(
-            folder,
-            "email_configs",
-            "auth_password",
-            self.auth_password,
-            self.auth_password_file,
-        )?;
-        let inherited = secret(
-            folder,
-            "global",
-            "smtp_auth_password",
-            global.smtp_auth_password.clone(),
-            global.smtp_auth_password_file.clone(),
-        )?;
-        Ok(EmailSettings {
-            to: self.to,
-            from,
-            html: self.html,
-            text: self.text,
-            host,
-            port,
-            hello: self.hello.or_else(|| global.smtp_hello.clone()),
-            username: self
-                .auth_username
-                .or_else(|| global.smtp_auth_username.clone()),
-            password: own.or(inherited),
-            require_tls: self.require_tls.or(global.smtp_require_tls).unwrap_or(true),
-            tls: tls(
-                self.tls_config.or_else(|| global.smtp_tls_config.clone()),
-                folder,
-            )?,
-            headers,
-        })
-    }
-}
-
-/// One of a secret and the file that holds it.
-fn secret(
-    folder: &Path,
-    section: &str,
-    key: &str,
-    inline: Option<Secret>,
-    file: Option<PathBuf>,
-) -> Result<Option<SecretSource>, String> {
-    match (inline, file) {
-        (Some(_), Some(_)) => Err(format!(
-            "{section}: {key} and {key}_file exclude each other"
-        )),
-        (Some(secret), None) => Ok(Some(SecretSource::Inline(secret))),
-        (None, Some(path)) => Ok(Some(SecretSource::File(folder.join(path)))),
-        (None, None) => Ok(None),
-    }
-}
-
-/// The URL itself is a secret, so it is not shown. That of a file is looked at when it is used.
-fn check_url(key: &str, url: &SecretSource) -> Result<(), String> {
-    let SecretSource::Inline(secret) = url else {
-        return Ok(());
+            "api_url_file",
+            "app_token",
+            "app_token_file",
+            "app_url",
+            "channel",
+            "username",
+            "icon_emoji",
+            "icon_url",
+            "update_message",
+            "timeout",
+        ];
+        !elsewhere.contains(&key) && it.is_given(key)
+    });
+    let text = |key| it.given_text(key);
+    let message = SlackMessage {
+        title: text("title"),
+        title_link: text("title_link"),
+        pretext: text("pretext"),
+        text: text("text"),
+        message_text: text("message_text"),
+        fallback: text("fallback"),
+        callback_id: text("callback_id"),
+        image_url: text("image_url"),
+        thumb_url: text("thumb_url"),
+        footer: text("footer"),
+        color: text("color"),
+        fields: it.records("fields").iter().map(slack_field).collect(),
+        short_fields: it.flag("short_fields"),
+        actions: it.records("actions").iter().map(slack_action).collect(),
+        link_names: it.flag("link_names"),
+        mrkdwn_in: it.texts("mrkdwn_in").to_vec(),
     };
-    match Url::parse(secret.expose()) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(()),
-        Ok(_) | Err(_) => Err(format!(
-            "{key} is no URL that starts with http:// or https://"
-        )),
+    let http = http(it)?;
+    Ok(SlackSettings {
+        url,
+        app_url: it.text("app_url").to_owned(),
+        update_message: it.flag("update_message"),
+        channel: text("channel"),
+        username: text("username"),
+        icon_emoji: text("icon_emoji"),
+        icon_url: text("icon_url"),
+        message: given.then(|| Box::new(message)),
+        http,
+    })
+}
+
+fn slack_field(it: &Record) -> SlackField {
+    SlackField {
+        title: it.text("title").to_owned(),
+        value: it.text("value").to_owned(),
+        short: it.maybe_flag("short"),
+    }
+}
+
+fn slack_action(it: &Record) -> SlackAction {
+    let text = |key: &str| it.text(key).to_owned();
+    SlackAction {
+        kind: text("type"),
+        text: text("text"),
+        url: text("url"),
+        style: text("style"),
+        name: text("name"),
+        value: text("value"),
+        confirm: it.record("confirm").map(|it| SlackConfirm {
+            text: it.text("text").to_owned(),
+            title: it.text("title").to_owned(),
+            ok_text: it.text("ok_text").to_owned(),
+            dismiss_text: it.text("dismiss_text").to_owned(),
+        }),
+    }
+}
+
+fn webhook(it: &Record) -> Result<WebhookSettings, Mistake> {
+    let url = it.source("url", "url_file").unwrap_or_default();
+    check_url(it, "url", &url)?;
+    Ok(WebhookSettings {
+        url,
+        max_alerts: usize::try_from(it.count("max_alerts")).unwrap_or(usize::MAX),
+        payload: it.any("payload").map(Any::json).filter(|it| !it.is_null()),
+        http: http(it)?,
+    })
+}
+
+fn pagerduty(it: &Record) -> Result<PagerdutySettings, Mistake> {
+    let text = |key: &str| it.text(key).to_owned();
+    check_url(it, "url", &SecretSource::inline(text("url")))?;
+    let images = it.records("images").iter().map(|it| PagerdutyImage {
+        src: it.text("src").to_owned(),
+        alt: it.text("alt").to_owned(),
+        href: it.text("href").to_owned(),
+    });
+    let links = it.records("links").iter().map(|it| PagerdutyLink {
+        href: it.text("href").to_owned(),
+        text: it.text("text").to_owned(),
+    });
+    Ok(PagerdutySettings {
+        routing_key: it.source("routing_key", "routing_key_file"),
+        service_key: it.source("service_key", "service_key_file"),
+        url: text("url"),
+        client: text("client"),
+        client_url: text("client_url"),
+        description: text("description"),
+        details: match it.any("details") {
+            Some(Any::Map(details)) => object(details),
+            _ => serde_json::Map::new(),
+        },
+        images: images.collect(),
+        links: links.collect(),
+        source: text("source"),
+        severity: text("severity"),
+        class: text("class"),
+        component: text("component"),
+        group: text("group"),
+        http: http(it)?,
+    })
+}
+
+fn email(it: &Record) -> Result<EmailSettings, Mistake> {
+    let smarthost = it.text("smarthost");
+    let (host, port) = host_port(smarthost)
+        .and_then(|(host, port)| Some((host, port_number(port)?)))
+        .ok_or_else(|| {
+            let reason =
+                format!("email_configs.smarthost: {smarthost:?} has no port such as 25 or 587");
+            it.wrong("smarthost", reason)
+        })?;
+    let (to, from) = (it.text("to"), it.text("from"));
+    // Names may have commas in them, in quotes.
+    let is_list = to.parse::<lettre::message::Mailboxes>().is_ok();
+    let all = addresses(to).filter(|_| !is_list).map(|it| ("to", it));
+    for (key, address) in all.chain([("from", from)]) {
+        // What a template makes of it is known when it is sent.
+        if !address.contains("{{")
+            && !to.contains("{{")
+            && address.parse::<lettre::message::Mailbox>().is_err()
+        {
+            let reason =
+                format!("email_configs.{key}: {address:?} is no address such as ops@example.com");
+            return Err(it.wrong(key, reason));
+        }
+    }
+    if addresses(to).next().is_none() {
+        return Err(it.wrong("to", "email_configs.to has no address"));
+    }
+    let threading = it.record("threading").filter(|it| it.flag("enabled"));
+    Ok(EmailSettings {
+        to: to.to_owned(),
+        from: from.to_owned(),
+        html: it.given_text("html"),
+        text: it.given_text("text"),
+        host: if host.is_empty() { "localhost" } else { host }.to_owned(),
+        port,
+        hello: it.some_text("hello"),
+        username: it.some_text("auth_username"),
+        password: it.source("auth_password", "auth_password_file"),
+        secret: it.source("auth_secret", "auth_secret_file"),
+        identity: it.some_text("auth_identity"),
+        require_tls: it.flag("require_tls"),
+        force_implicit_tls: it.maybe_flag("force_implicit_tls"),
+        tls: http::tls(it.record("tls_config"))?,
+        headers: it.pairs("headers"),
+        threading: threading.map(|it| match it.text("thread_by_date") {
+            "daily" => Threading::Daily,
+            _ => Threading::None,
+        }),
+    })
+}
+
+/// By number, or by the name that it has everywhere.
+fn port_number(text: &str) -> Option<u16> {
+    match text {
+        "smtp" => Some(25),
+        "smtps" | "submissions" => Some(465),
+        "submission" => Some(587),
+        _ => text.parse().ok().filter(|it| *it != 0),
     }
 }
 
@@ -606,94 +326,44 @@ pub(crate) fn addresses(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').map(str::trim).filter(|it| !it.is_empty())
 }
 
-fn http(
-    own: Option<HttpFile>,
-    global: &Global,
-    folder: &Path,
-    timeout: Option<Span>,
-) -> Result<HttpSettings, String> {
-    let timeout = timeout
-        .map_or(Duration::from_secs(20), |it| it.0)
-        .clamp(Duration::from_secs(1), Duration::from_secs(120));
-    let Some(file) = own.or_else(|| global.http_config.clone()) else {
-        return Ok(HttpSettings {
-            follow_redirects: true,
-            timeout,
-            ..HttpSettings::default()
-        });
-    };
-    if file.basic_auth.is_some() && file.authorization.is_some() {
-        return Err("http_config: basic_auth and authorization exclude each other".to_owned());
-    }
-    let basic = match file.basic_auth {
-        None => None,
-        Some(basic) => {
-            let password = secret(
-                folder,
-                "basic_auth",
-                "password",
-                basic.password,
-                basic.password_file,
-            )?;
-            Some((basic.username, password))
-        }
-    };
-    let authorization = match file.authorization {
-        None => None,
-        Some(it) => {
-            let credentials = secret(
-                folder,
-                "authorization",
-                "credentials",
-                it.credentials,
-                it.credentials_file,
-            )?;
-            let credentials = credentials
-                .ok_or("http_config.authorization needs credentials or credentials_file")?;
-            Some((it.kind.unwrap_or_else(|| "Bearer".to_owned()), credentials))
-        }
-    };
-    let tls = tls(file.tls_config, folder)?;
-    if tls.server_name.is_some() {
-        return Err("http_config.tls_config.server_name is Alertmanager's, and alert-router does not support it yet: take it out".to_owned());
-    }
+/// With the integration's timeout, which has bounds here: one of zero is none in Alertmanager.
+fn http(it: &Record) -> Result<HttpSettings, Mistake> {
+    let settings = it.record("http_config").map(http::settings).transpose()?;
+    let timeout = it.span("timeout").filter(|it| !it.is_zero());
+    let timeout = timeout.unwrap_or(HttpSettings::TIMEOUT);
     Ok(HttpSettings {
-        basic,
-        authorization,
-        tls,
-        follow_redirects: file.follow_redirects,
-        timeout,
+        timeout: timeout.clamp(Duration::from_secs(1), Duration::from_secs(120)),
+        ..settings.unwrap_or_default()
     })
 }
 
-fn tls(file: Option<TlsFile>, folder: &Path) -> Result<TlsSettings, String> {
-    let Some(file) = file else {
-        return Ok(TlsSettings::default());
+/// The URL itself is a secret, so it is not shown. That of a file is looked at when it is used, and so is a template.
+fn check_url(it: &Record, key: &str, url: &SecretSource) -> Result<(), Mistake> {
+    let SecretSource::Inline(secret) = url else {
+        return Ok(());
     };
-    let identity = match (file.cert_file, file.key_file) {
-        (None, None) => None,
-        (Some(cert), Some(key)) => Some((folder.join(cert), folder.join(key))),
-        _ => return Err("tls_config: cert_file and key_file belong together".to_owned()),
-    };
-    Ok(TlsSettings {
-        ca_file: file.ca_file.map(|it| folder.join(it)),
-        identity,
-        server_name: file.server_name,
-        insecure_skip_verify: file.insecure_skip_verify,
-    })
+    // A configuration that was shown has this in its place.
+    let text = secret.expose();
+    if text.contains("{{") || text == "<secret>" || Url::parse(text).is_ok() {
+        return Ok(());
+    }
+    let reason = format!("{}.{key} is no URL that can be called", it.section.name);
+    Err(it.wrong(key, reason))
 }
 
-/// `reply-to` to `Reply-To`.
-fn capitalised(name: &str) -> String {
-    name.split('-')
-        .map(|part| {
-            let mut characters = part.chars();
-            let first = characters.next().map(|it| it.to_ascii_uppercase());
-            first
-                .into_iter()
-                .chain(characters.map(|it| it.to_ascii_lowercase()))
-                .collect::<String>()
-        })
-        .collect::<Vec<_>>()
-        .join("-")
+/// The folder of a configuration's file.
+pub(super) fn join(record: &mut Record, folder: &Path) {
+    for kind in &KINDS {
+        // Alertmanager leaves these as they are.
+        if kind.name == "incidentio" {
+            continue;
+        }
+        for it in record.records_mut(kind.key) {
+            if kind.name != "email"
+                && let Some(http) = it.record_mut("http_config")
+            {
+                http::join(http, folder);
+            }
+        }
+    }
 }

@@ -2,12 +2,14 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use serde::Deserialize;
-
-use super::{NotYet, Span};
+use super::{
+    section::{Record, Value},
+    yaml::Mistake,
+};
 use crate::{
-    alert::Pairs,
-    matcher::{Matcher, Operator},
+    alert::{Labels, Pairs},
+    calendar::TimeIntervals,
+    matcher::{Matcher, Mode, Operator},
 };
 
 /// A route with everything that it inherits.
@@ -23,6 +25,23 @@ pub(crate) struct Route {
     pub(crate) routes: Vec<Arc<Self>>,
     /// Tells it from every other: the matchers from the root on.
     pub(crate) key: String,
+    /// Its place in the tree, depth first, the root last: as Alertmanager counts, so that of two routes the same number is the
+    /// same route.
+    pub(crate) index: usize,
+    /// For templates; those of the routes above are among them.
+    pub(crate) labels: Pairs,
+    /// Nobody is told while one of them lasts.
+    pub(crate) mute_time_intervals: Vec<Arc<TimeIntervals>>,
+    /// When there are any, people are told only while one of them lasts.
+    pub(crate) active_time_intervals: Vec<Arc<TimeIntervals>>,
+    pub(crate) digest: Option<Digest>,
+}
+
+/// `digest:` of a route: when more groups than that fire within the window, each receiver gets one digest in their place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Digest {
+    pub(crate) groups: usize,
+    pub(crate) window: Duration,
 }
 
 /// Which alerts are told of together.
@@ -34,31 +53,6 @@ pub(crate) enum GroupBy {
     Labels(Vec<String>),
 }
 
-/// The shape of the file.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RouteFile {
-    receiver: Option<String>,
-    #[serde(default)]
-    matchers: Vec<String>,
-    #[serde(default, rename = "match")]
-    equal: BTreeMap<String, String>,
-    #[serde(default)]
-    match_re: BTreeMap<String, String>,
-    group_by: Option<Vec<String>>,
-    group_wait: Option<Span>,
-    group_interval: Option<Span>,
-    repeat_interval: Option<Span>,
-    #[serde(default, rename = "continue")]
-    goes_on: bool,
-    #[serde(default)]
-    routes: Vec<Self>,
-    #[expect(dead_code, reason = "refused when given")]
-    mute_time_intervals: Option<NotYet>,
-    #[expect(dead_code, reason = "refused when given")]
-    active_time_intervals: Option<NotYet>,
-}
-
 /// What a route takes from the one above it.
 #[derive(Clone)]
 struct Inherited {
@@ -67,136 +61,184 @@ struct Inherited {
     group_wait: Duration,
     group_interval: Duration,
     repeat_interval: Duration,
+    labels: Pairs,
+    digest: Option<Digest>,
     key: String,
 }
 
-impl RouteFile {
-    /// Checks the whole tree.
-    pub(super) fn check(self, receivers: &[&str]) -> Result<Route, String> {
-        if self.receiver.as_deref().unwrap_or("").is_empty() {
-            return Err("route: the first route needs a receiver".to_owned());
-        }
-        if !self.matchers.is_empty() || !self.equal.is_empty() || !self.match_re.is_empty() {
-            return Err(
-                "route: the first route takes every alert: it must have no matchers".to_owned(),
-            );
-        }
-        if self.goes_on {
-            return Err("route: the first route must not have continue".to_owned());
-        }
-        let defaults = Inherited {
-            receiver: String::new(),
-            group_by: GroupBy::Labels(Vec::new()),
-            group_wait: Duration::from_secs(30),
-            group_interval: Duration::from_secs(5 * 60),
-            repeat_interval: Duration::from_secs(4 * 3600),
-            key: String::new(),
-        };
-        self.inherit(&defaults, receivers)
-    }
-
-    fn inherit(self, above: &Inherited, receivers: &[&str]) -> Result<Route, String> {
-        let mut here = above.clone();
-        if let Some(receiver) = self.receiver.filter(|it| !it.is_empty()) {
-            here.receiver = receiver;
-        }
-        if !receivers.contains(&here.receiver.as_str()) {
-            return Err(format!(
-                "route: the receiver {:?} is not defined; add it to receivers",
-                here.receiver
-            ));
-        }
-        if let Some(labels) = self.group_by {
-            here.group_by = group_by(labels)?;
-        }
-        here.group_wait = self.group_wait.map_or(here.group_wait, |it| it.0);
-        for (key, given, value) in [
-            (
-                "group_interval",
-                self.group_interval,
-                &mut here.group_interval,
-            ),
-            (
-                "repeat_interval",
-                self.repeat_interval,
-                &mut here.repeat_interval,
-            ),
-        ] {
-            if let Some(Span(duration)) = given {
-                if duration.is_zero() {
-                    return Err(format!("route.{key} must be longer than zero"));
-                }
-                *value = duration;
-            }
-        }
-        let mut matchers = matchers("route.matchers", &self.matchers, self.equal, self.match_re)?;
-        matchers.sort_by_key(ToString::to_string);
-        let texts: Vec<_> = matchers.iter().map(ToString::to_string).collect();
-        let separator = if here.key.is_empty() { "" } else { "/" };
-        here.key = format!("{}{separator}{{{}}}", here.key, texts.join(","));
-        let routes: Result<Vec<_>, String> = self
-            .routes
-            .into_iter()
-            .map(|it| it.inherit(&here, receivers).map(Arc::new))
-            .collect();
-        Ok(Route {
-            receiver: here.receiver,
-            matchers,
-            group_by: here.group_by,
-            group_wait: here.group_wait,
-            group_interval: here.group_interval,
-            repeat_interval: here.repeat_interval,
-            goes_on: self.goes_on,
-            routes: routes?,
-            key: here.key,
-        })
-    }
+/// What routes name, and how labels are named.
+pub(super) struct Known<'a> {
+    pub(super) receivers: &'a [&'a str],
+    pub(super) intervals: &'a BTreeMap<String, Arc<TimeIntervals>>,
+    pub(super) mode: Mode,
 }
 
-/// Matchers in their form of today and in the older ones.
-pub(super) fn matchers(
-    key: &str,
-    new: &[String],
-    equal: BTreeMap<String, String>,
-    regex: BTreeMap<String, String>,
-) -> Result<Vec<Matcher>, String> {
-    let old = |pairs: BTreeMap<String, String>, operator| {
-        pairs
-            .into_iter()
-            .map(move |(name, value)| Matcher::new(name, operator, value))
+/// Checks the whole tree.
+pub(super) fn route(root: &Record, known: &Known<'_>) -> Result<Route, Mistake> {
+    if !root.has("receiver") {
+        return Err(root.wrong("receiver", "route: the first route needs a receiver"));
+    }
+    for key in ["matchers", "match", "match_re"] {
+        if root.has(key) {
+            let reason = "route: the first route takes every alert: it must have no matchers";
+            return Err(root.wrong(key, reason));
+        }
+    }
+    for key in ["mute_time_intervals", "active_time_intervals"] {
+        if root.has(key) {
+            let reason = format!("route: the first route must not have {key}");
+            return Err(root.wrong(key, reason));
+        }
+    }
+    if root.flag("continue") {
+        let reason = "route: the first route must not have continue";
+        return Err(root.wrong("continue", reason));
+    }
+    let defaults = Inherited {
+        receiver: String::new(),
+        group_by: GroupBy::Labels(Vec::new()),
+        group_wait: Duration::from_secs(30),
+        group_interval: Duration::from_secs(5 * 60),
+        repeat_interval: Duration::from_secs(4 * 3600),
+        labels: Pairs::new(),
+        digest: None,
+        key: String::new(),
     };
-    let mut matchers = Vec::new();
-    for some in new.iter().map(|it| Matcher::parse_all(it)) {
-        matchers.extend(some.map_err(|error| format!("{key}: {error}"))?);
+    inherit(root, &defaults, known, &mut 0)
+}
+
+fn inherit(
+    it: &Record,
+    above: &Inherited,
+    known: &Known<'_>,
+    count: &mut usize,
+) -> Result<Route, Mistake> {
+    let mut here = above.clone();
+    if let Some(receiver) = it.some_text("receiver") {
+        if !known.receivers.contains(&receiver.as_str()) {
+            let reason =
+                format!("route: the receiver {receiver:?} is not defined; add it to receivers");
+            return Err(it.wrong("receiver", reason));
+        }
+        here.receiver = receiver;
     }
-    for one in old(equal, Operator::Equal).chain(old(regex, Operator::Regex)) {
-        matchers.push(one.map_err(|error| format!("{key}: {error}"))?);
+    if let Value::Texts(labels) = it.get("group_by") {
+        here.group_by =
+            group_by(labels, known.mode).map_err(|reason| it.wrong("group_by", reason))?;
     }
+    here.group_wait = it.span("group_wait").unwrap_or(here.group_wait);
+    for (key, value) in [
+        ("group_interval", &mut here.group_interval),
+        ("repeat_interval", &mut here.repeat_interval),
+    ] {
+        if let Some(given) = it.span(key) {
+            if given.is_zero() {
+                let reason = format!("route.{key} must be longer than zero");
+                return Err(it.wrong(key, reason));
+            }
+            *value = given;
+        }
+    }
+    for (name, text) in it.pairs("labels") {
+        if !known.mode.is_label_name(&name) {
+            let reason = format!("route.labels: {name:?} is no name of a label");
+            return Err(it.wrong("labels", reason));
+        }
+        here.labels.insert(name, text);
+    }
+    if let Some(digest) = it.record("digest") {
+        here.digest = Some(Digest {
+            groups: usize::try_from(digest.count("groups")).unwrap_or(usize::MAX),
+            window: digest.span("window").unwrap_or_default(),
+        });
+    }
+    let matchers = matchers(it, "matchers", "match", "match_re")?;
+    let texts: Vec<_> = matchers.iter().map(ToString::to_string).collect();
+    let separator = if here.key.is_empty() { "" } else { "/" };
+    here.key = format!("{}{separator}{{{}}}", here.key, texts.join(","));
+    let intervals = |key: &str| {
+        let named = it.texts(key).iter().map(|name| {
+            known.intervals.get(name).cloned().ok_or_else(|| {
+                let reason =
+                    format!("route.{key}: {name:?} is not defined; add it to time_intervals");
+                it.wrong(key, reason)
+            })
+        });
+        named.collect::<Result<Vec<_>, _>>()
+    };
+    let (mute, active) = (
+        intervals("mute_time_intervals")?,
+        intervals("active_time_intervals")?,
+    );
+    let routes = it.records("routes").iter();
+    let routes: Result<Vec<_>, _> = routes
+        .map(|it| inherit(it, &here, known, count).map(Arc::new))
+        .collect();
+    let routes = routes?;
+    let index = *count;
+    *count += 1;
+    Ok(Route {
+        receiver: here.receiver,
+        matchers,
+        group_by: here.group_by,
+        group_wait: here.group_wait,
+        group_interval: here.group_interval,
+        repeat_interval: here.repeat_interval,
+        goes_on: it.flag("continue"),
+        routes,
+        key: here.key,
+        index,
+        labels: here.labels,
+        mute_time_intervals: mute,
+        active_time_intervals: active,
+        digest: here.digest,
+    })
+}
+
+/// Matchers in their form of today and in the older ones, in Alertmanager's order.
+pub(super) fn matchers(
+    it: &Record,
+    new: &str,
+    equal: &str,
+    regex: &str,
+) -> Result<Vec<Matcher>, Mistake> {
+    let mut matchers = it.matchers(new).to_vec();
+    // Alertmanager keeps the whole expression as the value, and so it stands in keys of groups.
+    let whole = |text: String| format!("^(?:{text})$");
+    let equals = it.pairs(equal).into_iter().map(|it| (it, Operator::Equal));
+    let regexes = it.pairs(regex).into_iter();
+    let regexes = regexes.map(|(name, text)| ((name, whole(text)), Operator::Regex));
+    for ((name, value), operator) in equals.chain(regexes) {
+        let matcher = Matcher::new(name, operator, value);
+        matchers.push(matcher.map_err(|error| it.wrong(regex, format!("{regex}: {error}")))?);
+    }
+    matchers.sort_by(Matcher::order);
     Ok(matchers)
 }
 
-fn group_by(labels: Vec<String>) -> Result<GroupBy, String> {
-    if labels.iter().any(|it| it == "...") {
-        return if labels.len() == 1 {
+fn group_by(labels: &[String], mode: Mode) -> Result<GroupBy, String> {
+    let all = |it: &String| it == "...";
+    if labels.iter().any(all) {
+        return if labels.iter().all(all) {
             Ok(GroupBy::All)
         } else {
             Err("route.group_by: '...' must stand alone".to_owned())
         };
     }
     for (at, label) in labels.iter().enumerate() {
-        if label.is_empty() {
-            return Err("route.group_by: an empty label name".to_owned());
+        if !mode.is_label_name(label) {
+            return Err(format!("route.group_by: {label:?} is no name of a label"));
         }
         if labels.iter().take(at).any(|it| it == label) {
             return Err(format!("route.group_by: {label:?} is given twice"));
         }
     }
-    Ok(GroupBy::Labels(labels))
+    Ok(GroupBy::Labels(labels.to_vec()))
 }
 
 impl Route {
     /// The routes that an alert takes: the deepest that match, the next ones too where `continue` says so.
-    pub(crate) fn matching(self: &Arc<Self>, labels: &Pairs) -> Vec<Arc<Self>> {
+    pub(crate) fn matching(self: &Arc<Self>, labels: &(impl Labels + ?Sized)) -> Vec<Arc<Self>> {
         if !self.matchers.iter().all(|it| it.matches(labels)) {
             return Vec::new();
         }
@@ -213,16 +255,5 @@ impl Route {
             found.push(Arc::clone(self));
         }
         found
-    }
-
-    /// What the alerts of a group have in common.
-    pub(crate) fn group_labels(&self, labels: &Pairs) -> Pairs {
-        match &self.group_by {
-            GroupBy::All => labels.clone(),
-            GroupBy::Labels(names) => names
-                .iter()
-                .filter_map(|name| Some((name.clone(), labels.get(name)?.clone())))
-                .collect(),
-        }
     }
 }

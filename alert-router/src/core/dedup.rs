@@ -1,90 +1,118 @@
 //! Whether people need to hear of a group again: what they were told last is remembered, per group and integration.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{GroupKey, IntegrationKey, Status};
-use crate::alert::{Alert, Fingerprint, after};
+use super::Memory;
+use crate::alert::{Fingerprint, after};
 
-/// What a notification told.
+/// What people were told last.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct LogEntry {
-    at: Timestamp,
-    firing: BTreeSet<Fingerprint>,
-    resolved: BTreeSet<Fingerprint>,
+pub(crate) struct Told {
+    /// When the group was looked at for it.
+    pub(crate) at: Timestamp,
+    /// Sorted.
+    pub(crate) firing: Vec<Fingerprint>,
+    /// Sorted.
+    pub(crate) resolved: Vec<Fingerprint>,
+    pub(crate) memory: Memory,
 }
 
-impl LogEntry {
-    pub(super) fn of(alerts: &[(Fingerprint, Alert, Status)], now: Timestamp) -> Self {
-        let with = |wanted| {
-            let some = alerts
-                .iter()
-                .filter(move |(_, _, status)| *status == wanted);
-            some.map(|(fingerprint, _, _)| *fingerprint).collect()
-        };
-        Self {
-            at: now,
-            firing: with(Status::Firing),
-            resolved: with(Status::Resolved),
+/// What people were told without an answer: they may have heard it, or not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Owed {
+    /// Sorted.
+    pub(crate) firing: Vec<Fingerprint>,
+    /// Sorted.
+    pub(crate) resolved: Vec<Fingerprint>,
+}
+
+impl Owed {
+    /// Adds what is about to be told.
+    pub(super) fn add(&mut self, firing: &[Fingerprint], resolved: &[Fingerprint]) {
+        for (all, more) in [(&mut self.firing, firing), (&mut self.resolved, resolved)] {
+            all.extend_from_slice(more);
+            all.sort_unstable();
+            all.dedup();
         }
     }
 }
 
-/// Alertmanager's rules (`notify.DedupStage.needsUpdate`), in its order.
+/// What there is to tell: sorted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct News {
+    pub(super) firing: Vec<Fingerprint>,
+    pub(super) resolved: Vec<Fingerprint>,
+}
+
+/// Why people are told (Alertmanager's `notify.NotificationReason`, as templates show it).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    First,
+    NewAlerts,
+    AllResolved,
+    NewResolved,
+    Repeat,
+}
+
+impl Reason {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first notification",
+            Self::NewAlerts => "new alerts added",
+            Self::AllResolved => "all alerts resolved",
+            Self::NewResolved => "some alerts resolved",
+            Self::Repeat => "repeat interval elapsed",
+        }
+    }
+}
+
+/// Alertmanager's rules (`notify.DedupStage.needsUpdate`), in its order; and one that it has not: those in `owed` may have heard that
+/// alerts fire or are over, or should have, so that they are told how it went on whatever that is.
 pub(super) fn needs_update(
-    told: Option<&LogEntry>,
-    news: &LogEntry,
+    told: Option<&Told>,
+    owed: Option<&Owed>,
+    news: &News,
     send_resolved: bool,
     repeat_interval: Duration,
     now: Timestamp,
-) -> bool {
+) -> Option<Reason> {
     let Some(told) = told else {
-        // What ended before anybody heard of it is no news.
-        return !news.firing.is_empty();
+        return match owed {
+            Some(owed) if !owed.firing.is_empty() => Some(Reason::First),
+            // What ended before anybody heard of it is no news.
+            _ => (!news.firing.is_empty()).then_some(Reason::First),
+        };
     };
-    if !news.firing.is_subset(&told.firing) {
-        return true;
+    if !is_subset(&news.firing, &told.firing) {
+        return Some(if told.firing.is_empty() {
+            Reason::First
+        } else {
+            Reason::NewAlerts
+        });
     }
     // The end of all is remembered even where nobody is told.
     if news.firing.is_empty() {
-        return !told.firing.is_empty();
+        let heard = !told.firing.is_empty() || owed.is_some_and(|it| !it.firing.is_empty());
+        return heard.then_some(Reason::AllResolved);
     }
-    if send_resolved && !news.resolved.is_subset(&told.resolved) {
-        return true;
+    if send_resolved && !is_subset(&news.resolved, &told.resolved) {
+        return Some(Reason::NewResolved);
     }
-    after(told.at, repeat_interval) < now
+    let is_over = |it: &Fingerprint, owed: &Owed| owed.resolved.binary_search(it).is_ok();
+    if owed.is_some_and(|owed| {
+        !is_subset(&owed.firing, &told.firing) || news.firing.iter().any(|it| is_over(it, owed))
+    }) {
+        return Some(Reason::NewAlerts);
+    }
+    (after(told.at, repeat_interval) < now).then_some(Reason::Repeat)
 }
 
-/// What everybody was told.
-#[derive(Debug, Default)]
-pub(super) struct Log(BTreeMap<GroupKey, BTreeMap<IntegrationKey, LogEntry>>);
-
-impl Log {
-    pub(super) fn get(&self, group: &GroupKey, integration: &IntegrationKey) -> Option<&LogEntry> {
-        self.0.get(group)?.get(integration)
-    }
-
-    pub(super) fn set(&mut self, group: GroupKey, integration: IntegrationKey, entry: LogEntry) {
-        self.0.entry(group).or_default().insert(integration, entry);
-    }
-
-    pub(super) fn keep(&mut self, wanted: impl Fn(&GroupKey) -> bool) {
-        self.0.retain(|group, _| wanted(group));
-    }
-
-    pub(super) fn forget(&mut self, group: &GroupKey) {
-        self.0.remove(group);
-    }
-
-    /// Whether anybody believes that this alert fires.
-    pub(super) fn has_firing(&self, group: &GroupKey, alert: Fingerprint) -> bool {
-        let told = self.0.get(group).into_iter().flat_map(BTreeMap::values);
-        told.into_iter().any(|it| it.firing.contains(&alert))
-    }
+/// Whether all of one sorted list are in another.
+fn is_subset(some: &[Fingerprint], all: &[Fingerprint]) -> bool {
+    let mut rest = all.iter();
+    some.iter().all(|wanted| rest.any(|it| it == wanted))
 }
 
 #[cfg(test)]
@@ -93,85 +121,187 @@ mod tests {
 
     use jiff::Timestamp;
 
-    use super::{LogEntry, needs_update};
-    use crate::alert::{Fingerprint, Pairs};
+    use super::{News, Owed, Reason, Told, needs_update};
+    use crate::{alert::Fingerprint, core::Memory};
 
-    fn entry(at: i64, firing: &str, resolved: &str) -> LogEntry {
-        let prints = |names: &str| {
-            names
-                .chars()
-                .map(|it| Fingerprint::of(&Pairs::from([("n".to_owned(), it.to_string())])))
-                .collect()
-        };
-        LogEntry {
-            at: Timestamp::from_second(at).unwrap(),
-            firing: prints(firing),
-            resolved: prints(resolved),
+    fn fingerprints(names: &str) -> Vec<Fingerprint> {
+        let mut all: Vec<_> = names
+            .bytes()
+            .map(|it| Fingerprint::from_number(u64::from(it)))
+            .collect();
+        all.sort_unstable();
+        all
+    }
+
+    fn told(second: i64, firing: &str, resolved: &str) -> Told {
+        Told {
+            at: Timestamp::from_second(second).unwrap(),
+            firing: fingerprints(firing),
+            resolved: fingerprints(resolved),
+            memory: Memory::new(),
         }
     }
 
     #[test]
     fn rules() {
-        for (told, firing, resolved, send_resolved, expect, why) in [
-            (None, "a", "", true, true, "never told"),
-            (None, "", "a", true, false, "over before it was told"),
+        use Reason::{AllResolved, First, NewAlerts, NewResolved, Repeat};
+        for (before, owed, firing, resolved, send_resolved, expect, why) in [
+            (None, "", "a", "", true, Some(First), "never told"),
+            (None, "", "", "a", true, None, "over before it was told"),
             (
-                Some(entry(90, "a", "")),
+                None,
+                "a",
+                "",
+                "a",
+                true,
+                Some(First),
+                "over, but they may have heard",
+            ),
+            (
+                Some(told(90, "a", "")),
+                "",
                 "a",
                 "",
                 true,
-                false,
+                None,
                 "nothing new",
             ),
-            (Some(entry(90, "a", "")), "ab", "", true, true, "one more"),
-            (Some(entry(90, "ab", "")), "a", "b", true, true, "one less"),
             (
-                Some(entry(90, "ab", "")),
+                Some(told(90, "a", "")),
+                "",
+                "ab",
+                "",
+                true,
+                Some(NewAlerts),
+                "one more",
+            ),
+            (
+                Some(told(90, "", "a")),
+                "",
+                "a",
+                "",
+                true,
+                Some(First),
+                "again",
+            ),
+            (
+                Some(told(90, "ab", "")),
+                "",
+                "a",
+                "b",
+                true,
+                Some(NewResolved),
+                "one less",
+            ),
+            (
+                Some(told(90, "ab", "")),
+                "",
                 "a",
                 "b",
                 false,
-                false,
+                None,
                 "one less, which nobody wants to hear",
             ),
             (
-                Some(entry(90, "a", "b")),
+                Some(told(90, "a", "b")),
+                "",
                 "a",
                 "b",
                 true,
-                false,
+                None,
                 "told of it",
             ),
-            (Some(entry(90, "a", "")), "", "a", true, true, "all over"),
             (
-                Some(entry(90, "a", "")),
+                Some(told(90, "a", "")),
+                "",
+                "",
+                "a",
+                true,
+                Some(AllResolved),
+                "all over",
+            ),
+            (
+                Some(told(90, "a", "")),
+                "",
                 "",
                 "a",
                 false,
-                true,
+                Some(AllResolved),
                 "all over, to be remembered",
             ),
             (
-                Some(entry(90, "", "a")),
+                Some(told(90, "", "a")),
+                "",
                 "",
                 "ab",
                 true,
-                false,
+                None,
                 "came and went in between",
             ),
             (
-                Some(entry(39, "a", "")),
+                Some(told(90, "", "a")),
+                "b",
+                "",
+                "ab",
+                true,
+                Some(AllResolved),
+                "came and went, and they may have heard",
+            ),
+            (
+                Some(told(90, "a", "")),
+                "ab",
                 "a",
                 "",
                 true,
+                Some(NewAlerts),
+                "one of which they may have heard",
+            ),
+            (
+                Some(told(90, "a", "")),
+                "/a",
+                "a",
+                "",
                 true,
+                Some(NewAlerts),
+                "one of which they may have heard that it is over",
+            ),
+            (
+                Some(told(90, "ab", "")),
+                "/b",
+                "a",
+                "",
+                true,
+                None,
+                "one that may be over for them is over",
+            ),
+            (
+                Some(told(39, "a", "")),
+                "",
+                "a",
+                "",
+                true,
+                Some(Repeat),
                 "time to repeat",
             ),
-            (Some(entry(40, "a", "")), "a", "", true, false, "not yet"),
+            (Some(told(40, "a", "")), "", "a", "", true, None, "not yet"),
         ] {
-            let news = entry(100, firing, resolved);
-            let now = Timestamp::from_second(100).unwrap();
-            let repeat = Duration::from_secs(60);
-            let found = needs_update(told.as_ref(), &news, send_resolved, repeat, now);
+            let news = News {
+                firing: fingerprints(firing),
+                resolved: fingerprints(resolved),
+            };
+            let (may_fire, may_be_over) = owed.split_once('/').unwrap_or((owed, ""));
+            let owed = (!owed.is_empty()).then(|| Owed {
+                firing: fingerprints(may_fire),
+                resolved: fingerprints(may_be_over),
+            });
+            let found = needs_update(
+                before.as_ref(),
+                owed.as_ref(),
+                &news,
+                send_resolved,
+                Duration::from_secs(60),
+                Timestamp::from_second(100).unwrap(),
+            );
             assert_eq!(found, expect, "{why}");
         }
     }

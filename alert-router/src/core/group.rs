@@ -1,103 +1,164 @@
-//! Alerts that are told of together, and when that is.
+//! Alerts that are told of together, when that is, and what each integration of their receiver was told.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 
-use super::{Retry, Status, retry, status};
+use super::{
+    Memory,
+    dedup::{Owed, Told},
+    record::IntegrationKey,
+    store::{AlertId, Store},
+};
 use crate::{
-    alert::{Alert, Fingerprint, Pairs, after},
-    config::{Integration, Route},
+    alert::{Fingerprint, Labels, Life, Pairs, after},
+    config::{GroupBy, Integration, Route},
     template::go_quoted,
 };
 
-/// Tells a group from every other: its route, and what its alerts have in common.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct GroupKey {
-    route: String,
-    labels: String,
-}
+/// Where a group is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct GroupId(u32);
 
-impl GroupKey {
-    pub(super) fn new(route: &Route, labels: &Pairs) -> Self {
-        let labels: Vec<_> = labels
-            .iter()
-            .map(|(name, value)| format!("{name}={}", go_quoted(value)))
-            .collect();
-        Self {
-            route: route.key.clone(),
-            labels: format!("{{{}}}", labels.join(", ")),
-        }
-    }
-}
-
-/// As Alertmanager writes it: `{}/{severity="critical"}:{alertname="AgentDown"}`.
-impl fmt::Display for GroupKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.route, self.labels)
-    }
-}
-
-/// An integration, whatever configuration it stands in.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct IntegrationKey {
-    receiver: String,
-    name: &'static str,
-    index: usize,
-}
-
-impl IntegrationKey {
-    pub(super) fn of(integration: &Integration) -> Self {
-        Self {
-            receiver: integration.receiver.clone(),
-            name: integration.name(),
-            index: integration.index,
-        }
-    }
-}
+/// Tells a group from every other under one configuration: its route, and what its alerts have in common.
+pub(super) type GroupKey = (usize, Fingerprint);
 
 /// A group.
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) route: Arc<Route>,
     pub(crate) labels: Pairs,
-    pub(crate) alerts: BTreeMap<Fingerprint, Alert>,
-    next_flush: Timestamp,
-    flushed: bool,
-    deliveries: BTreeMap<IntegrationKey, Delivery>,
+    pub(crate) alerts: BTreeSet<AlertId>,
+    /// The intervals that keep it quiet, as when it was last looked at.
+    pub(crate) muted_by: Vec<String>,
+    pub(super) key: GroupKey,
+    pub(super) next_flush: Timestamp,
+    /// When it was last looked at.
+    pub(super) flushed: Option<Timestamp>,
+    pub(super) lines: Vec<Line>,
+    /// Something is to be looked at before the next flush.
+    pub(super) poked: bool,
+    scheduled: Option<Timestamp>,
 }
 
-/// A notification that has not arrived yet.
-#[derive(Debug, Default)]
-struct Delivery {
-    under_way: bool,
-    failures: u32,
-    retry_at: Option<Timestamp>,
+/// An integration, and how far it is with the group.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) integration: Arc<Integration>,
+    pub(super) told: Option<Told>,
+    /// What it should have been told, or may have been.
+    pub(super) owed: Option<Owed>,
+    pub(super) memory: Memory,
+    /// The notification that is on its way.
+    pub(super) under_way: Option<u64>,
+    /// It waits until others are told.
+    pub(super) waits: bool,
+    /// It is to be told with others in a digest.
+    pub(super) in_digest: bool,
+    /// Something failed since it was last told.
+    pub(super) is_open: bool,
+    /// The receiver refuses what it is told.
+    pub(super) is_refused: bool,
+    pub(super) failures: u32,
+    pub(super) failing_since: Option<Timestamp>,
+    pub(super) retry_at: Option<Timestamp>,
+    /// It stands in for another.
+    pub(super) is_fallback: bool,
+}
+
+impl Line {
+    pub(super) fn new(integration: &Arc<Integration>, is_fallback: bool) -> Self {
+        Self {
+            integration: Arc::clone(integration),
+            told: None,
+            owed: None,
+            memory: Memory::new(),
+            under_way: None,
+            waits: false,
+            in_digest: false,
+            is_open: false,
+            is_refused: false,
+            failures: 0,
+            failing_since: None,
+            retry_at: None,
+            is_fallback,
+        }
+    }
+
+    /// There is nothing to tell.
+    pub(super) fn rest(&mut self) {
+        self.is_open = false;
+        self.is_refused = false;
+        self.failures = 0;
+        self.failing_since = None;
+        self.retry_at = None;
+    }
+
+    /// Whether nobody waits for anything here.
+    fn is_done(&self) -> bool {
+        self.under_way.is_none() && !self.waits && !self.in_digest && !self.is_open
+    }
+
+    pub(super) fn is_of(&self, integration: &Integration) -> bool {
+        self.integration.index == integration.index
+            && self.integration.receiver == integration.receiver
+            && self.integration.name() == integration.name()
+    }
+
+    /// Whether anybody may believe that an alert fires.
+    pub(super) fn has_heard(&self) -> bool {
+        self.told.as_ref().is_some_and(|it| !it.firing.is_empty())
+            || self.owed.as_ref().is_some_and(|it| !it.firing.is_empty())
+    }
+}
+
+pub(super) fn integration_key(integration: &Integration) -> IntegrationKey {
+    IntegrationKey {
+        receiver: integration.receiver.clone(),
+        name: integration.name().to_owned(),
+        index: integration.index,
+    }
+}
+
+/// The key as Alertmanager writes it: `{}/{severity="critical"}:{alertname="AgentDown"}`.
+pub(crate) fn key_text(route: &Route, labels: &Pairs) -> String {
+    let labels: Vec<_> = labels
+        .iter()
+        .map(|(name, value)| format!("{name}={}", go_quoted(value)))
+        .collect();
+    format!("{}:{{{}}}", route.key, labels.join(", "))
 }
 
 impl Group {
-    pub(super) fn new(route: Arc<Route>, labels: Pairs, now: Timestamp) -> Self {
+    pub(super) fn new(route: Arc<Route>, labels: Pairs, key: GroupKey, now: Timestamp) -> Self {
         let next_flush = after(now, route.group_wait);
         Self {
             route,
             labels,
-            alerts: BTreeMap::new(),
+            alerts: BTreeSet::new(),
+            muted_by: Vec::new(),
+            key,
             next_flush,
-            flushed: false,
-            deliveries: BTreeMap::new(),
+            flushed: None,
+            lines: Vec::new(),
+            poked: false,
+            scheduled: None,
         }
     }
 
-    pub(super) fn insert(&mut self, alert: Alert, now: Timestamp) {
-        // An alert that has waited elsewhere (in another alert-router, before a restart) does not wait again.
-        if !self.flushed && after(alert.starts_at, self.route.group_wait) < now {
-            self.next_flush = now;
-        }
-        self.alerts.insert(alert.fingerprint(), alert);
+    pub(crate) fn key_text(&self) -> String {
+        key_text(&self.route, &self.labels)
     }
 
-    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
-        let retries = self.deliveries.values().filter(|it| !it.under_way);
+    /// When it is to be looked at without anything happening.
+    fn deadline(&self) -> Option<Timestamp> {
+        if self.poked {
+            return Some(Timestamp::MIN);
+        }
+        let retries = self.lines.iter().filter(|it| it.under_way.is_none());
         retries
             .filter_map(|it| it.retry_at)
             .chain([self.next_flush])
@@ -109,93 +170,168 @@ impl Group {
         if self.next_flush > now {
             return false;
         }
-        self.flushed = true;
+        self.flushed = Some(now);
         self.next_flush = after(now, self.route.group_interval);
         true
     }
 
-    /// Firing before resolved, then by start, then by labels.
-    pub(super) fn snapshot(&self, now: Timestamp) -> Vec<(Fingerprint, Alert, Status)> {
-        let mut alerts: Vec<_> = self
-            .alerts
-            .iter()
-            .map(|(fingerprint, alert)| (*fingerprint, alert.clone(), status(alert, now)))
-            .collect();
-        alerts.sort_by(|(_, a, first), (_, b, second)| {
-            (first, a.starts_at, &a.labels).cmp(&(second, b.starts_at, &b.labels))
-        });
-        alerts
-    }
-
-    pub(super) fn retry_is_due(&self, integration: &IntegrationKey, now: Timestamp) -> bool {
-        let delivery = self.deliveries.get(integration);
-        delivery
-            .and_then(|it| it.retry_at)
-            .is_some_and(|it| it <= now)
-    }
-
-    /// Notes that a notification leaves, and counts the try.
-    pub(super) fn start(&mut self, integration: IntegrationKey) -> u32 {
-        let delivery = self.deliveries.entry(integration).or_default();
-        delivery.under_way = true;
-        delivery.retry_at = None;
-        delivery.failures.saturating_add(1)
-    }
-
-    /// Notes that there is nothing to tell.
-    pub(super) fn sent(&mut self, integration: &IntegrationKey) {
-        self.deliveries.remove(integration);
-    }
-
-    /// Notes that there is nothing to try again.
-    pub(super) fn quiet(&mut self, integration: &IntegrationKey) {
-        if self
-            .deliveries
-            .get(integration)
-            .is_some_and(|it| !it.under_way)
-        {
-            self.deliveries.remove(integration);
-        }
-    }
-
-    pub(super) fn failed(&mut self, integration: &IntegrationKey, retry: Retry, now: Timestamp) {
-        let delivery = self.deliveries.entry(integration.clone()).or_default();
-        delivery.under_way = false;
-        delivery.failures = delivery.failures.saturating_add(1);
-        delivery.retry_at = retry::next(retry, delivery.failures, now);
-    }
-
-    /// Takes out the resolved alerts once the group was looked at and everybody was told; gives them.
-    pub(super) fn settle(&mut self, now: Timestamp) -> Vec<Alert> {
-        if !self.flushed || !self.deliveries.is_empty() {
+    /// Resolved alerts that everybody was told of, once the group was looked at.
+    pub(super) fn settled(&self, store: &Store, now: Timestamp) -> Vec<AlertId> {
+        let Some(looked) = self.flushed else {
+            return Vec::new();
+        };
+        if !self.lines.iter().all(Line::is_done) {
             return Vec::new();
         }
         // An alert that ended after the group was last looked at is for the next time.
-        let looked = self.looked_at();
-        let is_gone =
-            |it: &Alert| it.resolved(now) && it.ends_at <= looked && it.updated_at <= looked;
-        let (gone, kept) = std::mem::take(&mut self.alerts)
-            .into_iter()
-            .partition(|(_, it)| is_gone(it));
-        self.alerts = kept;
-        let gone: BTreeMap<Fingerprint, Alert> = gone;
-        gone.into_values().collect()
+        let is_over =
+            |it: &Life| it.resolved(now) && it.ends_at <= looked && it.updated_at <= looked;
+        let over = self
+            .alerts
+            .iter()
+            .filter(|id| store.get(**id).is_none_or(|held| is_over(&held.life)));
+        over.copied().collect()
     }
 
-    /// When the group was last looked at, once it was.
-    fn looked_at(&self) -> Timestamp {
-        let interval =
-            jiff::SignedDuration::try_from(self.route.group_interval).unwrap_or_default();
-        self.next_flush
-            .saturating_sub(interval)
-            .unwrap_or(Timestamp::MIN)
+    pub(super) fn is_over(&self) -> bool {
+        self.alerts.is_empty() && self.flushed.is_some() && self.lines.iter().all(Line::is_done)
+    }
+}
+
+/// What the alerts of a group have in common.
+pub(super) fn group_labels<'a>(
+    route: &Route,
+    labels: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Vec<(&'a str, &'a str)> {
+    match &route.group_by {
+        GroupBy::All => labels.collect(),
+        GroupBy::Labels(names) => labels
+            .filter(|(name, _)| names.iter().any(|it| it == name))
+            .collect(),
+    }
+}
+
+/// All groups: by place, by key, and by when they are to be looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Groups {
+    held: Vec<Option<Group>>,
+    free: Vec<GroupId>,
+    by_key: BTreeMap<GroupKey, GroupId>,
+    timers: BTreeSet<(Timestamp, GroupId)>,
+}
+
+impl Groups {
+    pub(crate) fn len(&self) -> usize {
+        self.by_key.len()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.alerts.is_empty() && self.flushed && self.deliveries.is_empty()
+    pub(crate) fn get(&self, id: GroupId) -> Option<&Group> {
+        self.held.get(id.0 as usize)?.as_ref()
     }
 
-    pub(super) fn holds(&self, fingerprint: Fingerprint) -> bool {
-        self.alerts.contains_key(&fingerprint)
+    pub(super) fn get_mut(&mut self, id: GroupId) -> Option<&mut Group> {
+        self.held.get_mut(id.0 as usize)?.as_mut()
     }
+
+    pub(super) fn find(&self, key: GroupKey) -> Option<GroupId> {
+        self.by_key.get(&key).copied()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (GroupId, &Group)> {
+        let all = (0_u32..).zip(&self.held);
+        all.filter_map(|(at, group)| Some((GroupId(at), group.as_ref()?)))
+    }
+
+    /// Those from a place on.
+    pub(super) fn from(&self, start: u32) -> impl Iterator<Item = (u32, &Group)> {
+        let skipped = self.held.iter().skip(start as usize);
+        (start..)
+            .zip(skipped)
+            .filter_map(|(at, it)| Some((at, it.as_ref()?)))
+    }
+
+    pub(super) fn add(&mut self, group: Group) -> GroupId {
+        let key = group.key;
+        let id = match self.free.pop() {
+            Some(id) => {
+                if let Some(place) = self.held.get_mut(id.0 as usize) {
+                    *place = Some(group);
+                }
+                id
+            }
+            None => {
+                self.held.push(Some(group));
+                GroupId(u32::try_from(self.held.len() - 1).unwrap_or(u32::MAX))
+            }
+        };
+        self.by_key.insert(key, id);
+        self.schedule(id);
+        id
+    }
+
+    pub(super) fn remove(&mut self, id: GroupId) -> Option<Group> {
+        let group = self.held.get_mut(id.0 as usize)?.take()?;
+        self.by_key.remove(&group.key);
+        if let Some(at) = group.scheduled {
+            self.timers.remove(&(at, id));
+        }
+        self.free.push(id);
+        Some(group)
+    }
+
+    /// Sets the clock for a group anew; to be called when anything about its times has changed.
+    pub(super) fn schedule(&mut self, id: GroupId) {
+        let Some(group) = self.held.get_mut(id.0 as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        let deadline = group.deadline();
+        if deadline == group.scheduled {
+            return;
+        }
+        if let Some(before) = std::mem::replace(&mut group.scheduled, deadline) {
+            self.timers.remove(&(before, id));
+        }
+        if let Some(at) = deadline {
+            self.timers.insert((at, id));
+        }
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
+        self.timers.first().map(|it| it.0)
+    }
+
+    /// The next group that is to be looked at.
+    pub(super) fn due(&self, now: Timestamp) -> Option<GroupId> {
+        self.timers
+            .first()
+            .filter(|(at, _)| *at <= now)
+            .map(|it| it.1)
+    }
+}
+
+/// Alertmanager's order of alerts (`alert.AlertSlice`): by job, by instance, by labels.
+pub(crate) fn order(a: &Pairs, b: &Pairs) -> std::cmp::Ordering {
+    for name in ["job", "instance"] {
+        let by = match (a.value(name), b.value(name)) {
+            (None, None) => continue,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (Some(a), Some(b)) => a.cmp(b),
+        };
+        if by.is_ne() {
+            return by;
+        }
+    }
+    label_order(a, b)
+}
+
+/// The order of label sets (Prometheus' `common/model`, `LabelSet.Before`): fewer labels first; then the first name that only one
+/// has decides, for that which has it not, or the first value that differs.
+pub(crate) fn label_order(a: &Pairs, b: &Pairs) -> std::cmp::Ordering {
+    a.len().cmp(&b.len()).then_with(|| {
+        let differing = a.iter().zip(b).find(|(a, b)| a != b);
+        differing.map_or(std::cmp::Ordering::Equal, |((a, its), (b, others))| {
+            b.cmp(a).then_with(|| its.cmp(others))
+        })
+    })
 }

@@ -71,7 +71,10 @@ impl Message {
         } else {
             Status::Resolved
         };
-        let items = told.alerts.iter().take(MAX_ITEMS);
+        // What fires comes before what is over, and is described when not all are.
+        let mut alerts: Vec<_> = told.alerts.iter().collect();
+        alerts.sort_by_key(|it| it.2);
+        let items = alerts.into_iter().take(MAX_ITEMS);
         let items = items
             .map(|(_, alert, status)| Item::new(alert, *status, commands))
             .collect();
@@ -236,7 +239,7 @@ pub(super) mod tests {
     use super::{Message, line, link};
     use crate::{
         alert::{Alert, Pairs},
-        config::{HttpSettings, Integration, Kind, SecretSource, WebhookSettings},
+        config::{Integration, Kind, WebhookSettings},
         core::{Notification, Status},
         repair::RepairCommands,
     };
@@ -259,9 +262,7 @@ pub(super) mod tests {
             }
             .parse()
             .unwrap(),
-            updated_at: "2026-01-02T03:04:05Z".parse().unwrap(),
             generator_url: "http://prometheus.example:9090/graph?g0.expr=up&g0.tab=1".to_owned(),
-            timeout: false,
         }
     }
 
@@ -350,16 +351,18 @@ pub(super) mod tests {
             let now = "2026-01-02T05:00:00Z".parse().unwrap();
             let alerts = alerts
                 .into_iter()
-                .map(|it| (it.fingerprint(), it.clone(), crate::core::status(&it, now)))
+                .map(|it| {
+                    let status = crate::core::status_of(it.ends_at <= now);
+                    (crate::alert::Fingerprint::of(&it.labels), it, status)
+                })
                 .collect();
             let integration = Integration {
                 receiver: "team".to_owned(),
                 index: 0,
                 send_resolved: true,
                 kind: Kind::Webhook(WebhookSettings {
-                    url: SecretSource::Inline(daemon::Secret::new("http://x/".to_owned())),
                     max_alerts: 0,
-                    http: HttpSettings::default(),
+                    ..WebhookSettings::default()
                 }),
             };
             let told = Notification {
@@ -369,6 +372,9 @@ pub(super) mod tests {
                 group_labels: pairs([("alertname", "AgentDown")]),
                 alerts,
                 attempt: 1,
+                route_labels: Pairs::new(),
+                reason: "",
+                memory: std::collections::BTreeMap::new(),
             };
             (name, told)
         })

@@ -2,10 +2,17 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
-use super::{Context, webhook::common};
+use super::{
+    Context, json,
+    message::{Message, line},
+    slack::Earlier,
+    webhook::common,
+};
 use crate::{
-    config::{SlackMessage, SlackSettings},
+    alert::{Alert, Fingerprint, Pairs},
+    config::{Config, SlackMessage, SlackSettings, yaml_value},
     core::{Notification, Status},
     template::{Data, DataAlert, Templates},
 };
@@ -13,45 +20,187 @@ use crate::{
 /// Slack's bound for titles, in characters (its legacy attachments).
 const MAX_TITLE: usize = 1024;
 
-/// What templates are given.
-pub(super) fn data(told: &Notification, context: &Context) -> Data {
-    let alerts = told.alerts.iter().map(|(fingerprint, alert, status)| {
-        let mut shown = DataAlert {
-            status: status.as_str().to_owned(),
-            labels: alert.labels.clone(),
-            annotations: alert.annotations.clone(),
-            starts_at: alert.starts_at,
-            generator_url: alert.generator_url.clone(),
-            fingerprint: fingerprint.to_string(),
-            ..DataAlert::default()
-        };
-        // A firing alert has no end: Go's zero time.
-        if *status == Status::Resolved {
-            shown.ends_at = alert.ends_at;
+/// A notification that takes its form, and everything that it is made from.
+pub(super) struct Draft<'a> {
+    pub(super) told: &'a Notification,
+    pub(super) config: &'a Config,
+    pub(super) context: &'a Context,
+    pub(super) now: Timestamp,
+}
+
+/// Users' texts, filled in for one notification.
+pub(super) struct Fill<'a> {
+    templates: &'a Templates,
+    data: Data,
+    now: Timestamp,
+}
+
+impl<'a> Draft<'a> {
+    /// What is said of it where users wrote nothing.
+    pub(super) fn message(&self) -> Message {
+        Message::new(self.told, &self.config.repair_commands)
+    }
+
+    pub(super) fn fill(&self) -> Fill<'a> {
+        self.fill_with(self.told.alerts.len())
+    }
+
+    /// As if there were only the first alerts.
+    pub(super) fn fill_with(&self, alerts: usize) -> Fill<'a> {
+        Fill {
+            templates: &self.config.templates,
+            data: self.data(alerts),
+            now: self.now,
         }
-        shown
-    });
-    let firing = told.alerts.iter().any(|it| it.2 == Status::Firing);
-    let status = if firing {
-        Status::Firing
-    } else {
-        Status::Resolved
-    };
-    Data {
-        receiver: quoted(&told.integration.receiver),
-        status: status.as_str().to_owned(),
-        alerts: alerts.collect(),
-        notification_reason: String::new(),
-        group_labels: told.group_labels.clone(),
-        common_labels: common(told.alerts.iter().map(|it| &it.1.labels)),
-        common_annotations: common(told.alerts.iter().map(|it| &it.1.annotations)),
-        route_labels: crate::alert::Pairs::new(),
-        external_url: context.external_url.clone(),
+    }
+
+    /// What templates are given.
+    fn data(&self, alerts: usize) -> Data {
+        let told = self.told;
+        let shown = told.alerts.get(..alerts).unwrap_or(&told.alerts);
+        let alerts = shown.iter().map(|(fingerprint, alert, status)| {
+            let mut shown = DataAlert {
+                status: status.as_str().to_owned(),
+                labels: alert.labels.clone(),
+                annotations: alert.annotations.clone(),
+                starts_at: alert.starts_at,
+                generator_url: alert.generator_url.clone(),
+                fingerprint: fingerprint.to_string(),
+                ..DataAlert::default()
+            };
+            // A firing alert has no end: Go's zero time.
+            if *status == Status::Resolved {
+                shown.ends_at = alert.ends_at;
+            }
+            shown
+        });
+        let mut data = Data {
+            receiver: quoted(&told.integration.receiver),
+            status: of_all(shown).as_str().to_owned(),
+            alerts: alerts.collect(),
+            notification_reason: told.reason.to_owned(),
+            group_labels: told.group_labels.clone(),
+            common_labels: common(shown.iter().map(|it| &it.1.labels)),
+            common_annotations: common(shown.iter().map(|it| &it.1.annotations)),
+            route_labels: told.route_labels.clone(),
+            external_url: self.context.external_url.clone(),
+        };
+        if !told.route_labels.is_empty() {
+            data.route_labels = self.route_labels(&data);
+        }
+        data
+    }
+
+    /// Labels of a route are templates, too; one that fails is left out.
+    fn route_labels(&self, data: &Data) -> Pairs {
+        let labels = self.told.route_labels.iter();
+        let labels = labels.filter_map(|(name, value)| {
+            if !value.contains("{{") {
+                return Some((name.clone(), value.clone()));
+            }
+            match self.config.templates.text(value, data, self.now) {
+                Ok(value) => Some((name.clone(), value)),
+                Err(error) => {
+                    tracing::error!(label = name, error, "a label of a route cannot be rendered");
+                    None
+                }
+            }
+        });
+        labels.collect()
+    }
+
+    /// The labels of the route for who shows them otherwise.
+    pub(super) fn shown_route_labels(&self, alerts: usize) -> Pairs {
+        if self.told.route_labels.values().any(|it| it.contains("{{")) {
+            self.data(alerts).route_labels
+        } else {
+            self.told.route_labels.clone()
+        }
     }
 }
 
+impl Fill<'_> {
+    /// A text.
+    ///
+    /// # Errors
+    /// What is wrong with it, in Go's words.
+    pub(super) fn text(&self, text: &str) -> Result<String, String> {
+        // Nothing is there to be filled in.
+        if !text.contains("{{") {
+            return Ok(text.to_owned());
+        }
+        self.templates.text(text, &self.data, self.now)
+    }
+
+    /// HTML.
+    ///
+    /// # Errors
+    /// As for a text.
+    pub(super) fn html(&self, text: &str) -> Result<String, String> {
+        if text.is_empty() {
+            return Ok(String::new());
+        }
+        self.templates.html(text, &self.data, self.now)
+    }
+
+    /// All texts of a value, and its keys. What a text becomes may be a value by itself: a number, a list, a map.
+    ///
+    /// # Errors
+    /// As for a text.
+    pub(super) fn value(&self, value: &Value) -> Result<Value, String> {
+        Ok(match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+            Value::String(text) => {
+                let text = self.text(text)?;
+                match yaml_value(&text) {
+                    None | Some(Value::String(_)) => Value::String(text),
+                    Some(other) => other,
+                }
+            }
+            Value::Array(items) => {
+                let items = items.iter().map(|it| self.value(it));
+                Value::Array(items.collect::<Result<_, String>>()?)
+            }
+            Value::Object(map) => Value::Object(self.map(map)?),
+        })
+    }
+
+    /// As [`Self::value`].
+    ///
+    /// # Errors
+    /// As for a text.
+    pub(super) fn map(&self, map: &Map<String, Value>) -> Result<Map<String, Value>, String> {
+        let pairs = map.iter();
+        let pairs = pairs.map(|(key, value)| Ok((self.text(key)?, self.value(value)?)));
+        pairs.collect()
+    }
+}
+
+/// Firing while any alert is.
+pub(super) fn of_all(alerts: &[(Fingerprint, Alert, Status)]) -> Status {
+    if alerts.iter().any(|it| it.2 == Status::Firing) {
+        Status::Firing
+    } else {
+        Status::Resolved
+    }
+}
+
+/// At most `max` characters, the last of them an ellipsis where something was cut off.
+pub(super) fn cut(text: String, max: usize) -> String {
+    if text.chars().count() <= max {
+        return text;
+    }
+    text.chars().take(max - 1).collect::<String>() + "…"
+}
+
+/// The line of a message that stands in for the user's.
+pub(super) fn apology(error: &str) -> String {
+    let error = line(error, 300);
+    format!("The template of this message fails, so this is the built-in one: {error}")
+}
+
 /// Go's `regexp.QuoteMeta`: a receiver's name stands in a link that filters by an expression.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         if "\\.+*?()|[]{}^$".contains(character) {
@@ -67,6 +216,8 @@ fn quoted(text: &str) -> String {
 struct Request<'a> {
     #[serde(skip_serializing_if = "String::is_empty")]
     channel: String,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    ts: &'a str,
     #[serde(skip_serializing_if = "String::is_empty")]
     username: String,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -154,22 +305,18 @@ const fn is_false(it: &bool) -> bool {
 /// The template that fails, and why.
 pub(super) fn slack(
     settings: &SlackSettings,
-    templates: &Templates,
-    data: &Data,
-    now: Timestamp,
+    fill: &Fill<'_>,
+    earlier: Option<&Earlier>,
 ) -> Result<String, String> {
     let none = SlackMessage::default();
     let message = settings.message.as_deref().unwrap_or(&none);
-    let text = |text: &str| templates.text(text, data, now);
+    let text = |text: &str| fill.text(text);
     let or_default = |value: &Option<String>, name: &str| match value {
         Some(value) => text(value),
         None if name.is_empty() => Ok(String::new()),
         None => text(&format!("{{{{ template \"slack.default.{name}\" . }}}}")),
     };
-    let mut title = or_default(&message.title, "title")?;
-    if title.chars().count() > MAX_TITLE {
-        title = title.chars().take(MAX_TITLE - 1).collect::<String>() + "…";
-    }
+    let title = cut(or_default(&message.title, "title")?, MAX_TITLE);
     let fields = message.fields.iter().map(|field| {
         Ok(Field {
             title: text(&field.title)?,
@@ -226,8 +373,13 @@ pub(super) fn slack(
         actions: actions.collect::<Result<_, String>>()?,
         mrkdwn_in,
     };
+    let (channel, ts) = match earlier {
+        Some(earlier) => (earlier.channel.clone(), earlier.ts.as_str()),
+        None => (or_default(&settings.channel, "")?, ""),
+    };
     let request = Request {
-        channel: or_default(&settings.channel, "")?,
+        channel,
+        ts,
         username: or_default(&settings.username, "username")?,
         icon_emoji: or_default(&settings.icon_emoji, "iconemoji")?,
         icon_url: or_default(&settings.icon_url, "iconurl")?,
@@ -235,14 +387,14 @@ pub(super) fn slack(
         text: or_default(&message.message_text, "")?,
         attachments: [attachment],
     };
-    serde_json::to_string(&request).map_err(|error| error.to_string())
+    json::body(&request)
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
-    use super::{data, quoted, slack};
+    use super::{Draft, quoted, slack};
     use crate::{
         config::{Config, Kind},
         receivers::{Context, message::tests::notifications},
@@ -286,13 +438,19 @@ receivers:
             if !matches!(name, "firing" | "resolved" | "both" | "hostile") {
                 continue;
             }
-            let data = data(&told, &context);
-            let body = slack(settings[0], &config.templates, &data, now).unwrap();
+            let draft = Draft {
+                told: &told,
+                config: &config,
+                context: &context,
+                now,
+            };
+            let fill = draft.fill();
+            let body = slack(settings[0], &fill, None).unwrap();
             testkit::golden::check(
                 format!("alert-router/tests/golden/slack-templated-{name}.json"),
-                &(body + "\n"),
+                &body,
             );
-            let error = slack(settings[1], &config.templates, &data, now).unwrap_err();
+            let error = slack(settings[1], &fill, None).unwrap_err();
             assert!(error.contains("can't evaluate field Nothing"), "{error}");
         }
     }

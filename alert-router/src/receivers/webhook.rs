@@ -2,29 +2,39 @@
 //! (<https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>).
 
 use serde::Serialize;
+use serde_json::Value;
 
-use super::Context;
+use super::{
+    Failure, json,
+    templated::{Draft, Fill, apology, of_all, quoted},
+};
 use crate::{
     alert::{Alert, Fingerprint, Pairs},
     config::WebhookSettings,
-    core::{Notification, Status},
+    core::Status,
 };
 
 /// The order of the keys is Alertmanager's.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Body<'a> {
-    receiver: &'a str,
+    receiver: String,
     status: &'static str,
     alerts: Vec<One<'a>>,
+    #[serde(rename = "notification_reason")]
+    notification_reason: &'a str,
     group_labels: &'a Pairs,
     common_labels: Pairs,
     common_annotations: Pairs,
+    route_labels: Pairs,
     #[serde(rename = "externalURL")]
     external_url: &'a str,
     version: &'static str,
     group_key: &'a str,
     truncated_alerts: usize,
+    /// Ours: why this is not the user's payload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    template_error: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -40,31 +50,76 @@ struct One<'a> {
     fingerprint: String,
 }
 
-/// The body of the call.
-pub(super) fn render(told: &Notification, settings: &WebhookSettings, context: &Context) -> String {
-    let firing = told.alerts.iter().any(|it| it.2 == Status::Firing);
-    let kept = if settings.max_alerts == 0 {
-        usize::MAX
-    } else {
-        settings.max_alerts
+/// The body of the call, and the template of the user that failed.
+pub(super) fn compose(
+    settings: &WebhookSettings,
+    draft: &Draft<'_>,
+) -> Result<(String, Option<String>), Failure> {
+    let payload = settings.payload.as_ref();
+    let complaint = match payload.map(|it| custom(it, &draft.fill_with(kept(settings, draft)))) {
+        Some(Ok(body)) => return Ok((body, None)),
+        Some(Err(error)) => Some(error),
+        None => None,
     };
-    let alerts = told.alerts.iter().take(kept);
-    let body = Body {
-        receiver: &told.integration.receiver,
-        status: if firing { "firing" } else { "resolved" },
+    let body = render(settings, draft, complaint.as_deref());
+    Ok((body.map_err(Failure::last)?, complaint))
+}
+
+/// Where it goes.
+pub(super) fn url(settings: &WebhookSettings, draft: &Draft<'_>) -> Result<String, Failure> {
+    let url = settings.url.read();
+    let url = url.map_err(|error| Failure::again(error.to_string()))?;
+    let mut url = url.expose().to_owned();
+    if url.contains("{{") {
+        let filled = draft.fill_with(kept(settings, draft)).text(&url);
+        url = filled.map_err(|error| Failure::last(format!("webhook_configs.url: {error}")))?;
+    }
+    if url.is_empty() {
+        return Err(Failure::last("webhook_configs.url is empty".to_owned()));
+    }
+    Ok(url)
+}
+
+fn custom(payload: &Value, fill: &Fill<'_>) -> Result<String, String> {
+    json::body(&fill.value(payload)?)
+}
+
+/// How many alerts are shown.
+fn kept(settings: &WebhookSettings, draft: &Draft<'_>) -> usize {
+    let all = draft.told.alerts.len();
+    match settings.max_alerts {
+        0 => all,
+        max => max.min(all),
+    }
+}
+
+fn render(
+    settings: &WebhookSettings,
+    draft: &Draft<'_>,
+    complaint: Option<&str>,
+) -> Result<String, String> {
+    let told = draft.told;
+    let kept = kept(settings, draft);
+    // Alertmanager looks at the others for nothing.
+    let shown = told.alerts.get(..kept).unwrap_or(&told.alerts);
+    let alerts = shown.iter();
+    json::body(&Body {
+        receiver: quoted(&told.integration.receiver),
+        status: of_all(shown).as_str(),
         alerts: alerts
             .map(|(fingerprint, alert, status)| one(*fingerprint, alert, *status))
             .collect(),
+        notification_reason: told.reason,
         group_labels: &told.group_labels,
-        common_labels: common(told.alerts.iter().map(|it| &it.1.labels)),
-        common_annotations: common(told.alerts.iter().map(|it| &it.1.annotations)),
-        external_url: &context.external_url,
+        common_labels: common(shown.iter().map(|it| &it.1.labels)),
+        common_annotations: common(shown.iter().map(|it| &it.1.annotations)),
+        route_labels: draft.shown_route_labels(kept),
+        external_url: &draft.context.external_url,
         version: "4",
         group_key: &told.group_key,
-        truncated_alerts: told.alerts.len().saturating_sub(kept),
-    };
-    // Maps of texts always serialize.
-    serde_json::to_string(&body).unwrap_or_default()
+        truncated_alerts: told.alerts.len() - shown.len(),
+        template_error: complaint.map(apology),
+    })
 }
 
 fn one(fingerprint: Fingerprint, alert: &Alert, status: Status) -> One<'_> {
@@ -94,31 +149,104 @@ pub(super) fn common<'a>(mut all: impl Iterator<Item = &'a Pairs>) -> Pairs {
 
 #[cfg(test)]
 mod tests {
-    use super::render;
+    use std::path::Path;
+
+    use serde_json::json;
+
+    use super::{compose, url};
     use crate::{
-        config::{HttpSettings, SecretSource, WebhookSettings},
-        receivers::{Context, message::tests::notifications},
+        config::{Config, SecretSource, WebhookSettings},
+        receivers::{Context, message::tests::notifications, templated::Draft},
     };
 
-    #[test]
-    fn goldens() {
+    fn with(name: &str, test: impl Fn(&Draft<'_>)) {
         let context = Context {
             external_url: "http://router.example:9093".to_owned(),
         };
-        for (name, told) in notifications() {
-            if !matches!(name, "firing" | "resolved" | "both" | "many") {
-                continue;
-            }
+        let text = "route: {receiver: team}\nreceivers: [{name: team}]";
+        let config = Config::parse(Path::new("r.yml"), text).unwrap();
+        let (_, told) = notifications().into_iter().find(|it| it.0 == name).unwrap();
+        test(&Draft {
+            told: &told,
+            config: &config,
+            context: &context,
+            now: "2026-01-02T05:00:00Z".parse().unwrap(),
+        });
+    }
+
+    #[test]
+    fn goldens() {
+        for name in ["firing", "resolved", "both", "many", "hostile"] {
             let settings = WebhookSettings {
-                url: SecretSource::Inline(daemon::Secret::new("http://x/".to_owned())),
                 max_alerts: if name == "many" { 2 } else { 0 },
-                http: HttpSettings::default(),
+                ..WebhookSettings::default()
             };
-            let body = render(&told, &settings, &context) + "\n";
-            testkit::golden::check(
-                format!("alert-router/tests/golden/webhook-{name}.json"),
-                &body,
+            with(name, |draft| {
+                let (body, _) = compose(&settings, draft).unwrap();
+                testkit::golden::check(
+                    format!("alert-router/tests/golden/webhook-{name}.json"),
+                    &body,
+                );
+            });
+        }
+    }
+
+    #[test]
+    fn payloads_of_users() {
+        for (payload, expect) in [
+            (
+                json!({"{{ .Status }}": ["{{ .Alerts | len }}", "a: b: c", 1, null]}),
+                r#"{"firing":[1,"a: b: c",1,null]}"#,
+            ),
+            (json!("{{ .CommonLabels.alertname }}"), r#""AgentDown""#),
+            (
+                json!({"a": "{{ toJson .GroupLabels }}"}),
+                r#"{"a":{"alertname":"AgentDown"}}"#,
+            ),
+            (json!({"a": ""}), r#"{"a":null}"#),
+        ] {
+            let settings = WebhookSettings {
+                payload: Some(payload),
+                ..WebhookSettings::default()
+            };
+            with("firing", |draft| {
+                let found = compose(&settings, draft).unwrap();
+                assert_eq!(found, (format!("{expect}\n"), None));
+            });
+        }
+        let settings = WebhookSettings {
+            payload: Some(json!({"a": "{{ .Nope }}"})),
+            ..WebhookSettings::default()
+        };
+        with("firing", |draft| {
+            let (body, complaint) = compose(&settings, draft).unwrap();
+            assert!(complaint.unwrap().contains("can't evaluate field Nope"));
+            assert!(
+                body.contains("\"version\":\"4\"") && body.contains("templateError"),
+                "{body}"
             );
+        });
+    }
+
+    #[test]
+    fn urls() {
+        for (text, expect) in [
+            (
+                "http://x/{{ .Status }}/{{ .CommonLabels.role }}",
+                Ok("http://x/firing/cassandra"),
+            ),
+            ("{{ .CommonLabels.nothing }}", Err("is empty")),
+            ("{{ .Nope }}", Err("can't evaluate field Nope")),
+        ] {
+            let settings = WebhookSettings {
+                url: SecretSource::inline(text),
+                ..WebhookSettings::default()
+            };
+            with("firing", |draft| match (url(&settings, draft), expect) {
+                (Ok(found), Ok(expect)) => assert_eq!(found, expect),
+                (Err(found), Err(part)) => assert!(found.error.contains(part), "{}", found.error),
+                (found, _) => panic!("{text}: {found:?}"),
+            });
         }
     }
 }

@@ -37,7 +37,7 @@ const DAYS: [&str; 7] = [
 /// A moment, and where its clock hangs.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Time {
-    pub(super) at: Timestamp,
+    pub(crate) at: Timestamp,
     pub(super) zone: Zone,
 }
 
@@ -138,7 +138,7 @@ impl Time {
     }
 
     /// As `Time.Format` writes it.
-    pub(super) fn format(&self, layout: &str) -> String {
+    pub(crate) fn format(&self, layout: &str) -> String {
         let civil = self.civil();
         let (offset, abbreviation) = self.zone.at(self.at);
         let mut out = String::new();
@@ -548,11 +548,7 @@ fn push_element(
             let minutes = offset / 60;
             let sign = if minutes < 0 { '-' } else { '+' };
             let minutes = minutes.abs();
-            if minutes % 60 == 0 {
-                format!("{sign}{:02}", minutes / 60)
-            } else {
-                format!("{sign}{:02}{:02}", minutes / 60, minutes % 60)
-            }
+            format!("{sign}{:02}{:02}", minutes / 60, minutes % 60)
         }
         Element::Abbreviation => abbreviation.to_owned(),
         Element::Offset(z, ..) if z && offset == 0 => "Z".to_owned(),
