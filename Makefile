@@ -3,7 +3,7 @@ PROGRAMS = -p node-exporter -p alert-router -p provisioner
 PROVISIONER = target/release/provisioner
 export BUILD_REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 
-.PHONY: up down test bench fuzz lint deny
+.PHONY: up down test bench crash fuzz lint deny
 
 ## Build, start the local network, wait until it is healthy.
 up:
@@ -25,6 +25,10 @@ bench:
 	@scripts/tools.sh
 	cargo build --release --locked -p node-exporter -p alert-router -p bench
 	target/release/bench $(PART)
+
+## Kills alert-router at hundreds of random points under load, and fails its disk; CRASH_ROUNDS, CRASH_SEED.
+crash:
+	cargo test --locked -p alert-router --test crash
 
 ## Each fuzz target for a minute; needs cargo-fuzz, which it builds once.
 fuzz:
