@@ -27,7 +27,7 @@ use jiff::Timestamp;
 use self::{
     dedup::{News, Owed, Reason, Told},
     digest::Digests,
-    group::{Line, group_labels, integration_key},
+    group::{Line, REST, group_labels, integration_key, kept_key, rest_labels},
     heartbeat::Heartbeats,
     record::Record,
     silence::{SilenceError, SilenceId, SilenceLimits, SilenceUndo, Silences, Wish},
@@ -41,7 +41,7 @@ pub(crate) use self::{
     retry::Pauses,
 };
 use crate::{
-    alert::{Alert, AlertError, Fingerprint, Pairs, Posted, after, packed::Packed},
+    alert::{Alert, AlertError, Fingerprint, Life, Pairs, Posted, after, packed::Packed},
     config::{Config, Integration, Route},
 };
 
@@ -147,6 +147,8 @@ pub(crate) struct Core {
     /// The clock of the last record, while they are restored.
     alive: Timestamp,
     is_restoring: bool,
+    /// All groups are being made anew: after a restart, or for another configuration.
+    is_rebuilding: bool,
     /// What was told of groups that are not there (yet): while records are restored, and while a configuration changes.
     told: BTreeMap<String, Lines>,
     heartbeats: Heartbeats,
@@ -204,11 +206,21 @@ struct Kept {
 /// A notification on its way.
 #[derive(Debug)]
 struct UnderWay {
-    /// The lines that it tells, and what they are told then.
-    lines: Vec<(GroupId, usize, Told)>,
+    lines: Vec<Carried>,
     integration: IntegrationKey,
     /// Whether it stands for them in a digest.
     is_digest: bool,
+}
+
+/// A line that a notification tells.
+#[derive(Debug)]
+struct Carried {
+    group: GroupId,
+    at: usize,
+    /// What it is told then.
+    told: Told,
+    /// What it was owed before: so it is again when this one is refused.
+    owed: Option<Owed>,
 }
 
 impl Prepared {
@@ -218,10 +230,13 @@ impl Prepared {
     }
 }
 
+/// How many notifications are on their way to an integration, and who waits for a place.
 #[derive(Debug, Default)]
 struct Place {
     taken: usize,
-    waiting: VecDeque<GroupId>,
+    waiting: VecDeque<(GroupId, usize)>,
+    /// Since when nothing arrives there.
+    failing_since: Option<Timestamp>,
 }
 
 /// Alerts of one sender that were put and wait to be kept.
@@ -249,6 +264,7 @@ impl Core {
             groups: Groups::default(),
             alive: Timestamp::MIN,
             is_restoring: false,
+            is_rebuilding: false,
             told: BTreeMap::new(),
             under_way: BTreeMap::new(),
             places: BTreeMap::new(),
@@ -449,9 +465,17 @@ impl Core {
         let Some(done) = self.under_way.remove(&id) else {
             return;
         };
-        for (group, at, mut told) in done.lines {
+        // A digest's message is not the group's, to be updated by the next one.
+        let none = Memory::new();
+        let memory = if done.is_digest { &none } else { memory };
+        for Carried {
+            group,
+            at,
+            mut told,
+            ..
+        } in done.lines
+        {
             told.memory.clone_from(memory);
-            let key = self.groups.get(group).map(Group::key_text);
             let Some(line) = self.line_under_way(group, at, id) else {
                 continue;
             };
@@ -460,10 +484,16 @@ impl Core {
             line.memory.clone_from(memory);
             line.under_way = None;
             line.rest();
-            self.record_told(group, at, key.as_deref().unwrap_or_default());
+            // What there was to tell meanwhile is told now.
+            let has_missed = std::mem::take(&mut line.has_missed);
+            line.waits |= has_missed;
+            self.record_told(group, at);
+            if has_missed {
+                self.poke(group);
+            }
             self.settle(group, now);
         }
-        self.free_place(&done.integration);
+        self.free_place(&done.integration, None);
     }
 
     fn failed(&mut self, id: u64, retry: Retry, memory: &Memory, now: Timestamp) {
@@ -471,13 +501,18 @@ impl Core {
             return;
         };
         let pauses = self.times.pauses;
-        for (group, at, _) in failed.lines {
-            let key = self.groups.get(group).map(Group::key_text);
+        for Carried {
+            group, at, owed, ..
+        } in failed.lines
+        {
+            let key = self.groups.get(group).map(Group::kept_key);
             let key = key.as_deref().unwrap_or_default();
             let Some(line) = self.line_under_way(group, at, id) else {
                 continue;
             };
             line.under_way = None;
+            // It is told what there is by then.
+            line.has_missed = false;
             line.is_open = true;
             line.failures = line.failures.saturating_add(1);
             line.failing_since.get_or_insert(now);
@@ -485,16 +520,17 @@ impl Core {
             line.is_refused = retry == Retry::No;
             let due = pauses.next(retry, line.failures, id, now);
             let (mut records, mut again) = (Vec::new(), None);
-            if retry == Retry::No {
-                // It is known not to have heard.
-                if line.owed.take().is_some() {
-                    Record::Refused {
-                        group: key,
-                        integration: &failed.integration,
-                    }
-                    .write(&mut records);
+            let is_refused = retry == Retry::No && line.owed != owed;
+            if is_refused {
+                // It is known not to have heard this, and may have heard what was told before.
+                line.owed = owed;
+                Record::Refused {
+                    group: key,
+                    integration: &failed.integration,
                 }
-            } else if !memory.is_empty() {
+                .write(&mut records);
+            }
+            if !memory.is_empty() || (is_refused && line.owed.is_some()) {
                 Record::Intent {
                     group: key,
                     integration: &failed.integration,
@@ -516,13 +552,18 @@ impl Core {
             if let (Some(due), Some(held)) = (again, self.groups.get(group)) {
                 self.digests.add(held.route.index, (group, at), due);
             }
-            if let Some(group) = self.groups.get_mut(group) {
-                // A fallback may have to be told.
-                group.poked = true;
-            }
-            self.groups.schedule(group);
+            // A fallback may have to be told.
+            self.poke(group);
         }
-        self.free_place(&failed.integration);
+        self.free_place(&failed.integration, Some(now));
+    }
+
+    /// Has a group looked at before its time.
+    fn poke(&mut self, id: GroupId) {
+        if let Some(group) = self.groups.get_mut(id) {
+            group.poked = true;
+        }
+        self.groups.schedule(id);
     }
 
     /// A line, when a notification is on its way for it.
@@ -531,13 +572,15 @@ impl Core {
         (line.under_way == Some(id)).then_some(line)
     }
 
-    fn record_told(&mut self, group: GroupId, at: usize, key: &str) {
-        let line = self.groups.get(group).and_then(|it| it.lines.get(at));
-        if let Some(line) = line
+    fn record_told(&mut self, group: GroupId, at: usize) {
+        let Some(group) = self.groups.get(group) else {
+            return;
+        };
+        if let Some(line) = group.lines.get(at)
             && let Some(told) = &line.told
         {
             Record::Told {
-                group: key,
+                group: &group.kept_key(),
                 integration: &integration_key(&line.integration),
                 told,
             }
@@ -545,10 +588,12 @@ impl Core {
         }
     }
 
-    fn free_place(&mut self, integration: &IntegrationKey) {
+    /// A notification is not on its way any more; `failed` says when it failed, where it did.
+    fn free_place(&mut self, integration: &IntegrationKey, failed: Option<Timestamp>) {
         if let Some(place) = self.places.get_mut(integration) {
             place.taken = place.taken.saturating_sub(1);
-            if place.taken == 0 && place.waiting.is_empty() {
+            place.failing_since = failed.map(|now| place.failing_since.unwrap_or(now));
+            if place.taken == 0 && place.waiting.is_empty() && place.failing_since.is_none() {
                 self.places.remove(integration);
             }
         }
@@ -562,11 +607,11 @@ impl Core {
             let count = free.min(place.waiting.len());
             woken.extend(place.waiting.drain(..count));
         }
-        for id in &woken {
-            if let Some(group) = self.groups.get_mut(*id) {
-                group.poked = true;
+        for (id, at) in &woken {
+            if let Some(line) = self.line(*id, *at) {
+                line.is_queued = false;
             }
-            self.groups.schedule(*id);
+            self.poke(*id);
         }
         !woken.is_empty()
     }
@@ -575,8 +620,8 @@ impl Core {
         let mut places = BTreeMap::new();
         for (id, under_way) in &mut self.under_way {
             for (place, line) in under_way.lines.iter_mut().enumerate() {
-                places.insert((line.0, line.1), (*id, place));
-                line.1 = usize::MAX;
+                places.insert((line.group, line.at), (*id, place));
+                line.at = usize::MAX;
             }
         }
         // Groups begin anew; what was told of them, and what is on its way, is found again by their keys.
@@ -590,7 +635,7 @@ impl Core {
                 };
                 (integration_key(&line.integration), kept)
             });
-            self.told.insert(group.key_text(), kept.collect());
+            self.told.insert(group.kept_key(), kept.collect());
         }
         self.groups = Groups::default();
         self.config = config;
@@ -609,16 +654,16 @@ impl Core {
     /// Puts every alert into its groups, and forgets what was told of groups that are no more.
     fn route_all(&mut self, now: Timestamp) {
         let all: Vec<AlertId> = self.store.after(None).map(|it| it.0).collect();
+        self.is_rebuilding = true;
         for id in all {
             if let Some(held) = self.store.get_mut(id) {
                 held.groups = store::Groups::None;
             }
             self.route(id, now);
         }
-        for (key, lines) in std::mem::take(&mut self.told) {
-            if lines.values().any(Kept::has_heard) {
-                Record::GroupGone(&key).write(&mut self.records);
-            }
+        self.is_rebuilding = false;
+        for key in std::mem::take(&mut self.told).keys() {
+            Record::GroupGone(key).write(&mut self.records);
         }
         self.beat(now);
     }
@@ -682,63 +727,10 @@ impl Core {
         if !held.left && !held.groups.as_slice().is_empty() {
             return;
         }
-        let (fingerprint, life) = (held.fingerprint, held.life);
         let mut groups = Vec::new();
         for route in self.routes(held) {
-            let Some(held) = self.store.get(id) else {
-                return;
-            };
-            let labels = group_labels(&route, held.texts.labels());
-            let hash = Fingerprint::of_sorted(labels.iter().copied());
-            let mut key = (route.index, hash);
-            let group = match self.groups.find(key) {
-                Some(group) => group,
-                None => {
-                    let mut labels: Pairs = labels
-                        .into_iter()
-                        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                        .collect();
-                    let kept = if self.told.is_empty() {
-                        None
-                    } else {
-                        self.told.remove(&group::key_text(&route, &labels))
-                    };
-                    let heard = |it: &Kept| it.has_heard_of(fingerprint);
-                    let mut lines = kept.iter().flat_map(BTreeMap::values);
-                    if life.resolved(now) && !lines.any(heard) {
-                        // Nobody was told of it in this group, and it is over.
-                        if let Some(kept) = kept {
-                            self.told.insert(group::key_text(&route, &labels), kept);
-                        }
-                        continue;
-                    }
-                    if self.groups.len() >= self.limits.groups {
-                        self.counts.groups_limited += 1;
-                        labels = Pairs::from([("group".to_owned(), "rest".to_owned())]);
-                        key = (route.index, Fingerprint::from_number(0));
-                    }
-                    match self.groups.find(key) {
-                        Some(rest) => rest,
-                        None => {
-                            let is_old = after(life.starts_at, route.group_wait) < now;
-                            self.digests.began(&route, now);
-                            let mut group = Group::new(route, labels, key, now);
-                            // An alert that has waited elsewhere (before a restart, say) does not wait again.
-                            if is_old {
-                                group.next_flush = now;
-                            } else if self.is_restoring {
-                                // What it waited before the restart counts.
-                                let wait = group.route.group_wait;
-                                group.next_flush =
-                                    group.next_flush.min(after(life.starts_at, wait));
-                            }
-                            group.next_flush = group.next_flush.max(self.times.start);
-                            let group = self.groups.add(group);
-                            self.attach(group, kept.unwrap_or_default());
-                            group
-                        }
-                    }
-                }
+            let Some(group) = self.group_for(&route, id, now) else {
+                continue;
             };
             if let Some(held) = self.groups.get_mut(group) {
                 held.alerts.insert(id);
@@ -751,6 +743,94 @@ impl Core {
             held.groups = store::Groups::of(groups);
             held.left = false;
         }
+    }
+
+    /// The group of an alert in a route, made where there is none; None when it is over and nobody was told of it there.
+    fn group_for(&mut self, route: &Arc<Route>, id: AlertId, now: Timestamp) -> Option<GroupId> {
+        let held = self.store.get(id)?;
+        let (fingerprint, life) = (held.fingerprint, held.life);
+        let labels = group_labels(route, held.texts.labels());
+        let own = Fingerprint::of_sorted(labels.iter().copied());
+        let was_of_rest = self.was_of_rest(route, fingerprint);
+        if let Some(group) = self.groups.find((route.index, own))
+            && !was_of_rest
+        {
+            return self.joins(group, fingerprint, life, now);
+        }
+        let labels = labels.into_iter();
+        let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let (mut key, mut labels) = ((route.index, own), labels.collect());
+        let mut kept_key = self.kept_key(route, &labels);
+        // One that there was before is there again.
+        let is_full = self.groups.len() >= self.limits.groups && kept_key.is_none();
+        if is_full || was_of_rest {
+            key = (route.index, REST);
+            if let Some(group) = self.groups.find(key) {
+                self.counts.groups_limited += 1;
+                return self.joins(group, fingerprint, life, now);
+            }
+            labels = rest_labels();
+            kept_key = self.kept_key(route, &labels);
+        }
+        let kept = kept_key.as_ref().and_then(|it| self.told.get(it));
+        let heard = |it: &Kept| it.has_heard_of(fingerprint);
+        if life.resolved(now) && !kept.is_some_and(|it| it.values().any(heard)) {
+            return None;
+        }
+        self.counts.groups_limited += u64::from(is_full);
+        self.digests.began(route, now);
+        let mut group = Group::new(Arc::clone(route), labels, key, now);
+        if after(life.starts_at, route.group_wait) < now {
+            // An alert that has waited elsewhere (before a restart, say) does not wait again.
+            group.next_flush = now;
+        } else if self.is_restoring {
+            // What it waited before the restart counts.
+            let waited = after(life.starts_at, route.group_wait);
+            group.next_flush = group.next_flush.min(waited);
+        }
+        group.next_flush = group.next_flush.max(self.times.start);
+        let group = self.groups.add(group);
+        let kept = kept_key.and_then(|it| self.told.remove(&it));
+        self.attach(group, kept.unwrap_or_default());
+        Some(group)
+    }
+
+    /// Where it is kept what a group was told that is not there, if anything is.
+    fn kept_key(&self, route: &Route, labels: &Pairs) -> Option<String> {
+        if self.told.is_empty() {
+            return None;
+        }
+        Some(kept_key(route, labels)).filter(|it| self.told.contains_key(it))
+    }
+
+    /// Whether an alert joins a group that is there: when groups are made anew, one that is over and of which nobody was told
+    /// there has left it before.
+    fn joins(
+        &self,
+        group: GroupId,
+        alert: Fingerprint,
+        life: Life,
+        now: Timestamp,
+    ) -> Option<GroupId> {
+        let lines = || self.groups.get(group).into_iter().flat_map(|it| &it.lines);
+        let has_left =
+            self.is_rebuilding && life.resolved(now) && !lines().any(|it| it.has_heard_of(alert));
+        (!has_left).then_some(group)
+    }
+
+    /// Whether people were told of an alert in the group of all the rest, when groups are made anew.
+    fn was_of_rest(&self, route: &Route, alert: Fingerprint) -> bool {
+        if !self.is_rebuilding {
+            return false;
+        }
+        let group = self.groups.find((route.index, REST));
+        let mut lines = group
+            .and_then(|it| self.groups.get(it))
+            .into_iter()
+            .flat_map(|it| &it.lines);
+        let kept = self.told.get(&kept_key(route, &rest_labels()));
+        let mut kept = kept.into_iter().flat_map(BTreeMap::values);
+        lines.any(|it| it.has_heard_of(alert)) || kept.any(|it| it.has_heard_of(alert))
     }
 
     /// Gives a new group what was told of it under another configuration, or before a restart.
@@ -772,7 +852,7 @@ impl Core {
                 && let Some(under_way) = self.under_way.get_mut(&number)
                 && let Some(its) = under_way.lines.get_mut(place)
             {
-                (its.0, its.1) = (id, group.lines.len());
+                (its.group, its.at) = (id, group.lines.len());
                 line.under_way = Some(number);
             }
             group.lines.push(line);
@@ -881,7 +961,6 @@ impl Core {
             for line in &mut group.lines {
                 if line.under_way.is_none() {
                     line.rest();
-                    line.waits = false;
                     line.in_digest = false;
                 }
             }
@@ -897,14 +976,23 @@ impl Core {
                 || line.waits
                 || line.retry_at.is_some_and(|it| it <= now)
                 || (line.is_fallback && poked);
-            if line.under_way.is_some() || line.in_digest || !is_due {
+            if line.under_way.is_some() {
+                if is_due && let Some(line) = self.line(id, at) {
+                    line.has_missed = true;
+                }
+                continue;
+            }
+            if line.in_digest || !is_due {
                 continue;
             }
             if line.is_fallback && told_of_rest.contains(&line.integration.receiver) {
                 // It is not needed any more; it hears the end of what it was told of.
                 let news = news.of(line);
-                if news.firing.is_empty() && !news.resolved.is_empty() {
-                    self.consider(id, at, &news, &loud.alerts, now);
+                let wants = line.integration.send_resolved || news.firing.is_empty();
+                if wants && news.resolved.iter().any(|it| line.has_heard_of(*it)) {
+                    let alerts = loud.alerts.iter().filter(|it| news.has(it.1));
+                    let alerts: Vec<_> = alerts.copied().collect();
+                    self.consider(id, at, &news, &alerts, now);
                 } else if let Some(line) = self.line(id, at) {
                     line.rest();
                 }
@@ -942,7 +1030,10 @@ impl Core {
                 .filter(|it| it.integration.receiver == its.name);
             let mut failing = lines.filter(|it| {
                 let long = |since| after(since, PATIENCE) <= now;
-                it.is_refused || it.failing_since.is_some_and(long)
+                let place = self.places.get(&integration_key(&it.integration));
+                // Who waits behind those that fail is no better off.
+                let blocked = place.filter(|_| it.waits).and_then(|it| it.failing_since);
+                it.is_refused || it.failing_since.or(blocked).is_some_and(long)
             });
             if its.unsent.is_empty() && failing.next().is_none() {
                 break;
@@ -986,7 +1077,6 @@ impl Core {
         let Some(reason) = reason else {
             if let Some(line) = self.line(id, at) {
                 line.rest();
-                line.waits = false;
             }
             return;
         };
@@ -998,14 +1088,12 @@ impl Core {
         };
         if news.firing.is_empty() && !integration.send_resolved {
             // Nobody wants to hear of the end, but what was told is remembered.
-            let key = group.key_text();
             if let Some(line) = self.line(id, at) {
                 line.told = Some(told);
                 line.owed = None;
                 line.rest();
-                line.waits = false;
             }
-            self.record_told(id, at, &key);
+            self.record_told(id, at);
             return;
         }
         if let Some(due) = self.digests.takes(&group.route, reason, now) {
@@ -1013,16 +1101,18 @@ impl Core {
             if let Some(line) = self.line(id, at) {
                 line.in_digest = true;
                 line.waits = false;
+                line.retry_at = None;
             }
             return;
         }
         let integration_key = integration_key(&integration);
         let place = self.places.entry(integration_key.clone()).or_default();
         if place.taken >= UNDER_WAY {
-            if !line.waits {
-                place.waiting.push_back(id);
+            if !line.is_queued {
+                place.waiting.push_back((id, at));
             }
             if let Some(line) = self.line(id, at) {
+                line.is_queued = true;
                 line.waits = true;
                 line.retry_at = None;
             }
@@ -1033,7 +1123,7 @@ impl Core {
         let Some(notification) = notification else {
             return;
         };
-        self.start(notification.id, (id, at), &notification.group_key, &told);
+        let owed = self.start(notification.id, (id, at), &told);
         let mut notification = notification;
         if let Some(line) = self.line(id, at) {
             notification.memory.clone_from(&line.memory);
@@ -1042,7 +1132,12 @@ impl Core {
         self.under_way.insert(
             notification.id,
             UnderWay {
-                lines: vec![(id, at, told)],
+                lines: vec![Carried {
+                    group: id,
+                    at,
+                    told,
+                    owed,
+                }],
                 integration: integration_key,
                 is_digest: false,
             },
@@ -1050,11 +1145,12 @@ impl Core {
         self.ready.push_back(notification);
     }
 
-    /// Notes that a line is about to be told, where a crash does not reach it.
-    fn start(&mut self, id: u64, (group, at): (GroupId, usize), key: &str, news: &Told) {
-        let Some(line) = self.line(group, at) else {
-            return;
-        };
+    /// Notes that a line is about to be told, where a crash does not reach it. Gives what it was owed before.
+    fn start(&mut self, id: u64, (group, at): (GroupId, usize), news: &Told) -> Option<Owed> {
+        let held = self.groups.get_mut(group)?;
+        let key = held.kept_key();
+        let line = held.lines.get_mut(at)?;
+        let before = line.owed.clone();
         line.under_way = Some(id);
         line.waits = false;
         line.in_digest = false;
@@ -1070,13 +1166,13 @@ impl Core {
                 knows(told.map(|it| &it.resolved), it) || knows(owed.map(|it| &it.resolved), it)
             });
         if is_known {
-            return;
+            return before;
         }
         let mut owed = line.owed.take().unwrap_or_default();
         owed.add(&news.firing, &news.resolved);
         let mut record = Vec::new();
         Record::Intent {
-            group: key,
+            group: &key,
             integration: &integration_key(&line.integration),
             owed: &owed,
             memory: &line.memory,
@@ -1084,6 +1180,7 @@ impl Core {
         .write(&mut record);
         line.owed = Some(owed);
         self.records.append(&mut record);
+        before
     }
 
     fn notification(
@@ -1186,28 +1283,30 @@ impl Core {
                 }
             }
             first.get_or_insert_with(|| (Arc::clone(&line.integration), Arc::clone(&group.route)));
-            attempt = attempt.max(line.failures.saturating_add(1));
-            memory.clone_from(&line.memory);
+            if line.failures > 0 {
+                attempt = attempt.max(line.failures.saturating_add(1));
+                memory.clone_from(&line.memory);
+            }
             let told = Told {
                 at: now,
                 firing: news.firing,
                 resolved: news.resolved,
                 memory: Memory::new(),
             };
-            told_of.push((id, at, told));
+            told_of.push(Carried {
+                group: id,
+                at,
+                told,
+                owed: None,
+            });
         }
         let Some((integration, route)) = first else {
             return;
         };
         let number = self.next_id;
         self.next_id += 1;
-        for (id, at, told) in &told_of {
-            let group_key = self
-                .groups
-                .get(*id)
-                .map(Group::key_text)
-                .unwrap_or_default();
-            self.start(number, (*id, *at), &group_key, told);
+        for carried in &mut told_of {
+            carried.owed = self.start(number, (carried.group, carried.at), &carried.told);
         }
         self.counts.digests += 1;
         let shown = self.shown(
@@ -1263,9 +1362,9 @@ impl Core {
         }
         if self.groups.get(id).is_some_and(Group::is_over)
             && let Some(group) = self.groups.remove(id)
-            && group.lines.iter().any(Line::has_heard)
+            && group.lines.iter().any(Line::is_known)
         {
-            Record::GroupGone(&group.key_text()).write(&mut self.records);
+            Record::GroupGone(&group.kept_key()).write(&mut self.records);
         }
     }
 
@@ -1341,11 +1440,7 @@ impl Kept {
     }
 
     fn has_heard_of(&self, alert: Fingerprint) -> bool {
-        let told = self.told.as_ref().map(|it| &it.firing);
-        let owed = self.owed.as_ref().map(|it| &it.firing);
-        told.into_iter()
-            .chain(owed)
-            .any(|it| it.binary_search(&alert).is_ok())
+        group::has_heard_of(self.told.as_ref(), self.owed.as_ref(), alert)
     }
 }
 
@@ -1377,17 +1472,25 @@ impl Loud {
 }
 
 impl News {
+    fn has(&self, alert: Fingerprint) -> bool {
+        let all = [&self.firing, &self.resolved];
+        all.iter().any(|it| it.binary_search(&alert).is_ok())
+    }
+
     /// Of the alerts that a line has heard of.
     fn of(&self, line: &Line) -> Self {
-        let told = line.told.as_ref().map(|it| &it.firing);
-        let heard = |it: &&Fingerprint| {
-            told.into_iter()
-                .chain(line.owed.as_ref().map(|it| &it.firing))
-                .any(|all| all.binary_search(it).is_ok())
-        };
+        let heard = |it: &&Fingerprint| line.has_heard_of(**it);
+        let ended = line.told.as_ref().map_or(&[][..], |it| &it.resolved);
+        let heard_or_ended =
+            |it: &&Fingerprint| line.has_heard_of(**it) || ended.binary_search(it).is_ok();
         Self {
             firing: self.firing.iter().filter(heard).copied().collect(),
-            resolved: self.resolved.iter().filter(heard).copied().collect(),
+            resolved: self
+                .resolved
+                .iter()
+                .filter(heard_or_ended)
+                .copied()
+                .collect(),
         }
     }
 }

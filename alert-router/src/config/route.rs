@@ -23,8 +23,11 @@ pub(crate) struct Route {
     pub(crate) repeat_interval: Duration,
     pub(crate) goes_on: bool,
     pub(crate) routes: Vec<Arc<Self>>,
-    /// Tells it from every other: the matchers from the root on.
+    /// The matchers from the root on, as Alertmanager names a route; others may have the same.
     pub(crate) key: String,
+    /// Tells it from every other, also from those of another configuration: the receiver, the key, and a number where both are
+    /// those of a route before it.
+    pub(crate) name: String,
     /// Its place in the tree, depth first, the root last: as Alertmanager counts, so that of two routes the same number is the
     /// same route.
     pub(crate) index: usize,
@@ -73,6 +76,14 @@ pub(super) struct Known<'a> {
     pub(super) mode: Mode,
 }
 
+/// What is counted while the tree is walked.
+#[derive(Default)]
+struct Counts {
+    routes: usize,
+    /// Of each name.
+    names: BTreeMap<String, usize>,
+}
+
 /// Checks the whole tree.
 pub(super) fn route(root: &Record, known: &Known<'_>) -> Result<Route, Mistake> {
     if !root.has("receiver") {
@@ -104,14 +115,14 @@ pub(super) fn route(root: &Record, known: &Known<'_>) -> Result<Route, Mistake> 
         digest: None,
         key: String::new(),
     };
-    inherit(root, &defaults, known, &mut 0)
+    inherit(root, &defaults, known, &mut Counts::default())
 }
 
 fn inherit(
     it: &Record,
     above: &Inherited,
     known: &Known<'_>,
-    count: &mut usize,
+    counts: &mut Counts,
 ) -> Result<Route, Mistake> {
     let mut here = above.clone();
     if let Some(receiver) = it.some_text("receiver") {
@@ -172,11 +183,17 @@ fn inherit(
     );
     let routes = it.records("routes").iter();
     let routes: Result<Vec<_>, _> = routes
-        .map(|it| inherit(it, &here, known, count).map(Arc::new))
+        .map(|it| inherit(it, &here, known, counts).map(Arc::new))
         .collect();
     let routes = routes?;
-    let index = *count;
-    *count += 1;
+    let index = counts.routes;
+    counts.routes += 1;
+    let mut name = format!("{} {}", here.receiver, here.key);
+    let twins = counts.names.entry(name.clone()).or_default();
+    if *twins > 0 {
+        name.push_str(&format!("#{twins}"));
+    }
+    *twins += 1;
     Ok(Route {
         receiver: here.receiver,
         matchers,
@@ -187,6 +204,7 @@ fn inherit(
         goes_on: it.flag("continue"),
         routes,
         key: here.key,
+        name,
         index,
         labels: here.labels,
         mute_time_intervals: mute,

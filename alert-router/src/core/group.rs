@@ -26,6 +26,13 @@ pub(crate) struct GroupId(u32);
 /// Tells a group from every other under one configuration: its route, and what its alerts have in common.
 pub(super) type GroupKey = (usize, Fingerprint);
 
+/// Of the group that takes the alerts for which there is no room for groups of their own.
+pub(super) const REST: Fingerprint = Fingerprint::from_number(0);
+
+pub(super) fn rest_labels() -> Pairs {
+    Pairs::from([("group".to_owned(), "rest".to_owned())])
+}
+
 /// A group.
 #[derive(Debug)]
 pub(crate) struct Group {
@@ -56,6 +63,10 @@ pub(super) struct Line {
     pub(super) under_way: Option<u64>,
     /// It waits until others are told.
     pub(super) waits: bool,
+    /// It stands in the queue of its integration.
+    pub(super) is_queued: bool,
+    /// The group was to be looked at while the notification was on its way.
+    pub(super) has_missed: bool,
     /// It is to be told with others in a digest.
     pub(super) in_digest: bool,
     /// Something failed since it was last told.
@@ -78,6 +89,8 @@ impl Line {
             memory: Memory::new(),
             under_way: None,
             waits: false,
+            is_queued: false,
+            has_missed: false,
             in_digest: false,
             is_open: false,
             is_refused: false,
@@ -90,6 +103,7 @@ impl Line {
 
     /// There is nothing to tell.
     pub(super) fn rest(&mut self) {
+        self.waits = false;
         self.is_open = false;
         self.is_refused = false;
         self.failures = 0;
@@ -108,11 +122,24 @@ impl Line {
             && self.integration.name() == integration.name()
     }
 
-    /// Whether anybody may believe that an alert fires.
-    pub(super) fn has_heard(&self) -> bool {
-        self.told.as_ref().is_some_and(|it| !it.firing.is_empty())
-            || self.owed.as_ref().is_some_and(|it| !it.firing.is_empty())
+    /// Whether anything is kept of it.
+    pub(super) fn is_known(&self) -> bool {
+        self.told.is_some() || self.owed.is_some() || !self.memory.is_empty()
     }
+
+    /// Whether somebody may believe that an alert fires.
+    pub(super) fn has_heard_of(&self, alert: Fingerprint) -> bool {
+        has_heard_of(self.told.as_ref(), self.owed.as_ref(), alert)
+    }
+}
+
+/// Whether somebody who was told this may believe that an alert fires.
+pub(super) fn has_heard_of(told: Option<&Told>, owed: Option<&Owed>, alert: Fingerprint) -> bool {
+    let told = told.map(|it| &it.firing);
+    let owed = owed.map(|it| &it.firing);
+    told.into_iter()
+        .chain(owed)
+        .any(|it| it.binary_search(&alert).is_ok())
 }
 
 pub(super) fn integration_key(integration: &Integration) -> IntegrationKey {
@@ -125,11 +152,20 @@ pub(super) fn integration_key(integration: &Integration) -> IntegrationKey {
 
 /// The key as Alertmanager writes it: `{}/{severity="critical"}:{alertname="AgentDown"}`.
 pub(crate) fn key_text(route: &Route, labels: &Pairs) -> String {
+    format!("{}:{}", route.key, labels_text(labels))
+}
+
+/// The key under which it is kept what a group was told: of two routes with the same matchers, each has its own.
+pub(super) fn kept_key(route: &Route, labels: &Pairs) -> String {
+    format!("{}:{}", route.name, labels_text(labels))
+}
+
+fn labels_text(labels: &Pairs) -> String {
     let labels: Vec<_> = labels
         .iter()
         .map(|(name, value)| format!("{name}={}", go_quoted(value)))
         .collect();
-    format!("{}:{{{}}}", route.key, labels.join(", "))
+    format!("{{{}}}", labels.join(", "))
 }
 
 impl Group {
@@ -151,6 +187,10 @@ impl Group {
 
     pub(crate) fn key_text(&self) -> String {
         key_text(&self.route, &self.labels)
+    }
+
+    pub(super) fn kept_key(&self) -> String {
+        kept_key(&self.route, &self.labels)
     }
 
     /// When it is to be looked at without anything happening.

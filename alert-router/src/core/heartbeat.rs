@@ -12,6 +12,8 @@ use crate::{
 
 /// The name of the alert that one is missing.
 pub(crate) const MISSING: &str = "HeartbeatMissing";
+/// Of the route that it takes.
+const KEY: &str = "{}/{alertname=\"HeartbeatMissing\"}";
 /// How soon its end is told.
 const GROUP_INTERVAL: Duration = Duration::from_secs(30);
 /// It ends when the heartbeat is back, not by itself.
@@ -81,7 +83,8 @@ impl Beat {
             repeat_interval: config.route.repeat_interval,
             goes_on: false,
             routes: Vec::new(),
-            key: "{}/{alertname=\"HeartbeatMissing\"}".to_owned(),
+            key: KEY.to_owned(),
+            name: format!("{} {KEY}", heartbeat.receiver),
             // No route of the file has such a number.
             index: usize::MAX - number,
             labels: Pairs::new(),

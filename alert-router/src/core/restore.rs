@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{
     Core, Kept,
     dedup::Owed,
-    group::{integration_key, key_text},
+    group::{integration_key, kept_key},
     record::{Record, Restored},
     silence::SilenceId,
 };
@@ -22,6 +22,16 @@ pub(crate) enum Cursor {
     Alerts(Fingerprint),
     Silences(Option<SilenceId>),
     Groups(u32),
+}
+
+impl Cursor {
+    /// Back to where groups begin, if it is behind that: they have been made anew.
+    pub(crate) const fn before_groups(self) -> Self {
+        match self {
+            Self::Groups(_) => Self::Groups(0),
+            before => before,
+        }
+    }
 }
 
 impl Core {
@@ -95,7 +105,7 @@ impl Core {
         self.inhibitor = super::Inhibitor::new(&self.config, &self.store);
         let told = &self.told;
         self.heartbeats.restored(alive, now, |route, labels| {
-            let kept = told.get(&key_text(route, labels));
+            let kept = told.get(&kept_key(route, labels));
             kept.is_some_and(|it| it.values().any(Kept::has_heard))
         });
         // Before routes are taken: what was told of it is found by the group that it makes.
@@ -184,7 +194,7 @@ impl Core {
             if line.told.is_none() && line.owed.is_none() && line.memory.is_empty() {
                 continue;
             }
-            let key = key.get_or_insert_with(|| group.key_text());
+            let key = key.get_or_insert_with(|| group.kept_key());
             let integration = integration_key(&line.integration);
             if let Some(told) = &line.told {
                 Record::Told {

@@ -118,7 +118,7 @@ const LIMITS: Limits = Limits {
     groups: 1000,
 };
 
-fn core(config: Arc<Config>, start: Timestamp) -> Core {
+fn core(config: Arc<Config>, limits: Limits, start: Timestamp) -> Core {
     let times = Times {
         retention: Duration::from_secs(5 * 86_400),
         start,
@@ -128,12 +128,12 @@ fn core(config: Arc<Config>, start: Timestamp) -> Core {
             jitter: 0,
         },
     };
-    Core::new(config, LIMITS, times)
+    Core::new(config, limits, times)
 }
 
 /// What is left after a crash.
-fn restored(config: &Arc<Config>, journal: &[u8], now: Timestamp) -> Core {
-    let mut core = core(Arc::clone(config), now);
+fn restored(config: &Arc<Config>, limits: Limits, journal: &[u8], now: Timestamp) -> Core {
+    let mut core = core(Arc::clone(config), limits, now);
     let mut rest = journal;
     while !rest.is_empty() {
         let Frame::Good(payload) = frame(rest) else {
@@ -259,7 +259,7 @@ impl Day {
             "crash" => {
                 self.journal.extend(self.core.take_records());
                 let config = Arc::clone(self.core.config());
-                self.core = restored(&config, &self.journal, now);
+                self.core = restored(&config, LIMITS, &self.journal, now);
                 self.open.clear();
             }
             // The journal is replaced by a snapshot.
@@ -323,7 +323,7 @@ fn config(text: &str) -> Config {
 fn play(text: &str) -> (Vec<String>, Vec<String>) {
     let (_, lines) = text.split_once("\n---\n").unwrap();
     let mut day = Day {
-        core: core(Arc::new(config(text)), start()),
+        core: core(Arc::new(config(text)), LIMITS, start()),
         told: Vec::new(),
         outcomes: BTreeMap::new(),
         open: Vec::new(),
