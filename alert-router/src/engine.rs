@@ -277,10 +277,14 @@ impl Loop {
                     if count == 0 {
                         return;
                     }
-                    for event in batch.drain(..) {
+                    let mut batch = batch.drain(..);
+                    while let Some(event) = batch.next() {
                         match event {
                             Event::Stop(answer) => {
                                 self.turn();
+                                for event in batch {
+                                    self.hear_last(event);
+                                }
                                 self.last_words(&mut events).await;
                                 // Fails when nobody waits any more.
                                 return answer.send(()).unwrap_or(());
@@ -311,22 +315,20 @@ impl Loop {
         while let Some(told) = self.core.poll(now) {
             self.notifications.push(told);
         }
-        let records = self.core.take_records();
-        if !records.is_empty() {
-            self.journal.append_always(&with_clock(&records, now));
-        }
+        self.keep_pending(now);
         if self.journal.failing.is_some() && self.answers.is_empty() {
             self.journal.probe();
         }
         self.note_changes(now);
         let error = self.journal.sync().err().map(|it| it.to_string());
+        // Before the answers: who is refused finds that it is not ready.
+        let is_ready = self.journal.failing.is_none();
+        self.ready.store(is_ready, Ordering::Release);
         for answer in self.answers.drain(..) {
             answer(error.as_deref());
         }
         self.send();
         self.go_on_with_snapshot(now);
-        let is_ready = self.journal.failing.is_none();
-        self.ready.store(is_ready, Ordering::Release);
     }
 
     fn handle(&mut self, event: Event) {
@@ -335,6 +337,7 @@ impl Loop {
             Event::Post(posted, answer) => self.post(posted, answer, now),
             Event::SetSilence(wish, fresh, answer) => {
                 let is_change = wish.id.is_some();
+                self.keep_pending(now);
                 let made = self.core.set_silence(*wish, fresh, now);
                 let kept = made.map_err(Refusal::Wrong).and_then(|(id, undo)| {
                     self.keep_silence(undo, now)?;
@@ -345,6 +348,7 @@ impl Loop {
                 self.answer(answer, kept);
             }
             Event::ExpireSilence(id, answer) => {
+                self.keep_pending(now);
                 let made = self.core.expire_silence(id, now);
                 let kept = made.map_err(Refusal::Wrong).and_then(|undo| {
                     let changed = !undo.is_empty();
@@ -408,7 +412,15 @@ impl Loop {
         }));
     }
 
-    /// Appends what a silence is; when that cannot be, it is as it was.
+    /// Appends what happened and cannot be refused.
+    fn keep_pending(&mut self, now: Timestamp) {
+        let records = self.core.take_records();
+        if !records.is_empty() {
+            self.journal.append_always(&with_clock(&records, now));
+        }
+    }
+
+    /// Appends what a silence is, the only thing that is pending; when that cannot be, it is as it was.
     fn keep_silence(
         &mut self,
         undo: SilenceUndo,
@@ -447,6 +459,10 @@ impl Loop {
                 self.metrics.loaded(&config, now);
                 self.senders = Arc::new(senders);
                 self.core.handle(Input::Reload(config), now);
+                if let Some(Writing::Slices(_, cursor)) = &mut self.snapshot {
+                    // Groups have other places now.
+                    *cursor = cursor.before_groups();
+                }
                 tracing::info!(file = %self.path.display(), "Completed loading of configuration file");
                 Ok(())
             }
@@ -597,14 +613,19 @@ impl Loop {
         self.no_snapshot_before = crate::alert::after(now, SNAPSHOT_PAUSE);
     }
 
+    /// What comes when the program ends: only what receivers say is heard, nobody is answered any more.
+    fn hear_last(&mut self, event: Event) {
+        if let Event::Sent(outcome) = event {
+            self.sent(*outcome, Timestamp::now());
+        }
+    }
+
     /// Lets what is on its way arrive, and keeps that it did.
     async fn last_words(&mut self, events: &mut mpsc::Receiver<Event>) {
         let patience = tokio::time::timeout(LAST_WORDS, async {
             while self.sending > 0 {
                 match events.recv().await {
-                    Some(Event::Sent(outcome)) => self.sent(*outcome, Timestamp::now()),
-                    // Nobody is answered any more.
-                    Some(_) => {}
+                    Some(event) => self.hear_last(event),
                     None => return,
                 }
             }
@@ -616,10 +637,7 @@ impl Loop {
             );
         }
         let now = Timestamp::now();
-        let records = self.core.take_records();
-        if !records.is_empty() {
-            self.journal.append_always(&with_clock(&records, now));
-        }
+        self.keep_pending(now);
         self.note_changes(now);
         if let Err(error) = self.journal.sync() {
             tracing::error!(%error, "the journal's last words are not on disk");

@@ -161,6 +161,8 @@ pub(crate) mod faulty {
                 self.written.fetch_add(wanted, Ordering::SeqCst);
                 return (length, None);
             }
+            // What is written by half takes the rest of the room: nothing smaller fits after it.
+            self.written.fetch_add(room, Ordering::SeqCst);
             (usize::try_from(room).unwrap_or(length), Some(self.fault))
         }
     }
