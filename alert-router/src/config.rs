@@ -66,8 +66,12 @@ pub(crate) struct Config {
     pub(crate) heartbeats: Vec<Heartbeat>,
     /// Called while all is well here, so that somebody outside notices when it is not.
     pub(crate) heartbeat_url: Option<HeartbeatUrl>,
-    /// With every default and without secrets, for `/api/v2/status`; without what Alertmanager does not know.
+    /// With defaults and without secrets, for `/api/v2/status`; without what Alertmanager does not know, and without the defaults
+    /// that amtool 0.25 does not know.
     pub(crate) shown: String,
+    /// With every default of Alertmanager 0.34.
+    #[cfg(test)]
+    shown_whole: String,
     /// Of the file's bytes, for `alertmanager_config_hash`.
     pub(crate) hash: u64,
 }
@@ -206,7 +210,9 @@ impl Config {
                 .record("heartbeat_url")
                 .map(|it| heartbeat::url(it, folder))
                 .transpose()?,
-            shown: show::section(&file),
+            #[cfg(test)]
+            shown_whole: show::section(&file, show::Defaults::All),
+            shown: show::section(&file, show::Defaults::Older),
             hash: text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
                 (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
             }),

@@ -75,13 +75,17 @@ pub(super) static GLOBAL: Section = Section {
         text("smtp_auth_secret_file"),
         text("smtp_auth_identity"),
         flag("smtp_require_tls").always().or("true"),
-        Key::new("smtp_tls_config", Shape::MaybeSection(&TLS)).or(""),
+        Key::new("smtp_tls_config", Shape::MaybeSection(&TLS))
+            .or("")
+            .newer(),
         Key::new("smtp_force_implicit_tls", Shape::MaybeBool),
         Key::new("slack_api_url", Shape::SecretUrl),
         text("slack_api_url_file"),
         secret("slack_app_token"),
         text("slack_app_token_file"),
-        Key::new("slack_app_url", Shape::Url).or("https://slack.com/api/chat.postMessage"),
+        Key::new("slack_app_url", Shape::Url)
+            .or("https://slack.com/api/chat.postMessage")
+            .newer(),
         Key::new("pagerduty_url", Shape::Url).or("https://events.pagerduty.com/v2/enqueue"),
         Key::new("opsgenie_api_url", Shape::Url).or("https://api.opsgenie.com/"),
         secret("opsgenie_api_key"),
@@ -98,7 +102,9 @@ pub(super) static GLOBAL: Section = Section {
         secret("telegram_bot_token"),
         text("telegram_bot_token_file"),
         Key::new("webex_api_url", Shape::Url).or("https://webexapis.com/v1/messages"),
-        Key::new("rocketchat_api_url", Shape::Url).or("https://open.rocket.chat/"),
+        Key::new("rocketchat_api_url", Shape::Url)
+            .or("https://open.rocket.chat/")
+            .newer(),
         Key::new("rocketchat_token", Shape::MaybeSecret),
         text("rocketchat_token_file"),
         Key::new("rocketchat_token_id", Shape::MaybeSecret),

@@ -34,6 +34,9 @@ pub(super) struct Key {
     pub(super) always: bool,
     /// Whether it is none of Alertmanager's; then it is not shown.
     pub(super) ours: bool,
+    /// Whether Alertmanager 0.25 does not know it, whose amtool (Debian 12's) refuses a configuration that has it; then it is not
+    /// shown where the file does not have it.
+    pub(super) newer: bool,
 }
 
 /// What a value must be.
@@ -132,6 +135,7 @@ impl Key {
             default: None,
             always: false,
             ours: false,
+            newer: false,
         }
     }
 
@@ -151,6 +155,13 @@ impl Key {
 
     pub(super) const fn ours(self) -> Self {
         Self { ours: true, ..self }
+    }
+
+    pub(super) const fn newer(self) -> Self {
+        Self {
+            newer: true,
+            ..self
+        }
     }
 }
 
@@ -728,9 +739,10 @@ impl Record {
     }
 
     /// Keys with their values.
-    pub(super) fn values(&self) -> impl Iterator<Item = (&'static Key, &Value)> {
-        let values = self.slots.iter().map(|it| &it.value);
-        self.section.keys.iter().zip(values)
+    /// And whether the file has them.
+    pub(super) fn values(&self) -> impl Iterator<Item = (&'static Key, &Value, bool)> {
+        let keys = self.section.keys.iter().zip(&self.slots);
+        keys.map(|(key, slot)| (key, &slot.value, slot.line.is_some()))
     }
 
     fn slot(&self, key: &str) -> Option<&Slot> {

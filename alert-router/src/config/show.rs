@@ -22,26 +22,44 @@ enum Tree {
     Map(Vec<(Self, Self)>),
 }
 
+/// Which keys are shown that have defaults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Defaults {
+    /// All, as Alertmanager 0.34 shows them.
+    #[cfg(test)]
+    All,
+    /// Those that Alertmanager 0.25 knows, too.
+    Older,
+}
+
 /// Writes a section.
-pub(super) fn section(record: &Record) -> String {
+pub(super) fn section(record: &Record, defaults: Defaults) -> String {
     let mut out = String::new();
-    tree(record).block(&mut out, 0, false);
+    tree(record, defaults).block(&mut out, 0, false);
     out
 }
 
-fn tree(record: &Record) -> Tree {
-    let keys = record.values().filter(|(key, _)| !key.ours);
+fn tree(record: &Record, defaults: Defaults) -> Tree {
+    let is_shown = |key: &Key, is_given: bool| match defaults {
+        #[cfg(test)]
+        Defaults::All => true,
+        Defaults::Older => is_given || !key.newer,
+    };
+    let keys = record
+        .values()
+        .filter(|(key, _, is_given)| !key.ours && is_shown(key, *is_given));
+    let keys = keys.map(|(key, value, _)| (key, value));
     let keys = keys.filter(|(key, value)| key.always || !is_zero(key.shape, value));
     Tree::Map(
-        keys.map(|(key, value)| (Tree::Text(key.name.to_owned()), of(key, value)))
+        keys.map(|(key, value)| (Tree::Text(key.name.to_owned()), of(key, value, defaults)))
             .collect(),
     )
 }
 
-fn of(key: &Key, value: &Value) -> Tree {
+fn of(key: &Key, value: &Value, defaults: Defaults) -> Tree {
     let texts = |list: &[String]| list.iter().cloned().map(Tree::Text).collect();
     match value {
-        Value::Nothing => nothing(key.shape),
+        Value::Nothing => nothing(key.shape, defaults),
         Value::Text(it) => Tree::Text(it.clone()),
         Value::Secret(it) if matches!(key.shape, Shape::ProxyUrl) => {
             Tree::Text(go_url::redacted(it.expose()).unwrap_or_default())
@@ -75,11 +93,11 @@ fn of(key: &Key, value: &Value) -> Tree {
             Shape::Ranges(of) => it.iter().map(|it| Tree::Text(of.text(it))).collect(),
             _ => Vec::new(),
         }),
-        Value::Record(it) => tree(it),
-        Value::Records(it) => Tree::List(it.iter().map(tree).collect()),
+        Value::Record(it) => tree(it, defaults),
+        Value::Records(it) => Tree::List(it.iter().map(|it| tree(it, defaults)).collect()),
         Value::Named(it) => map(it
             .iter()
-            .map(|(name, record)| (Any::Text(name.clone()), tree(record)))),
+            .map(|(name, record)| (Any::Text(name.clone()), tree(record, defaults)))),
     }
 }
 
@@ -92,7 +110,7 @@ fn secret(text: &str) -> Tree {
 }
 
 /// What is shown of a key that is always shown and has no value.
-fn nothing(shape: Shape) -> Tree {
+fn nothing(shape: Shape, defaults: Defaults) -> Tree {
     match shape {
         Shape::Text | Shape::Word(_) | Shape::HostPort | Shape::Zone => Tree::Text(String::new()),
         Shape::Bool => Tree::Bare("false".to_owned()),
@@ -104,7 +122,9 @@ fn nothing(shape: Shape) -> Tree {
         | Shape::Ranges(_)
         | Shape::Sections(_) => Tree::List(Vec::new()),
         Shape::Pairs | Shape::SecretLists | Shape::AnyMap | Shape::Regexes => Tree::Map(Vec::new()),
-        Shape::Section(section) | Shape::SectionOrText(section, _) => tree(&empty(section)),
+        Shape::Section(section) | Shape::SectionOrText(section, _) => {
+            tree(&empty(section), defaults)
+        }
         Shape::Secret
         | Shape::MaybeSecret
         | Shape::MaybeBool
@@ -159,7 +179,7 @@ fn is_zero(shape: Shape, value: &Value) -> bool {
         Value::Any(it) => matches!(it, Any::Map(pairs) if pairs.is_empty()),
         Value::Matchers(it) => it.is_empty(),
         Value::Ranges(it) => it.is_empty(),
-        Value::Record(it) => it.values().all(|(key, value)| is_zero(key.shape, value)),
+        Value::Record(it) => it.values().all(|(key, value, _)| is_zero(key.shape, value)),
         Value::Records(it) => it.is_empty(),
         Value::Named(it) => it.is_empty(),
     }

@@ -80,17 +80,20 @@ fn configurations() {
             }
             Ok(config) => {
                 let expect = text(&case, "/found/shown");
-                if config.shown != expect {
-                    println!("BYTES {name}\n{}", diff(&config.shown, expect));
+                let shown = &config.shown_whole;
+                if shown != expect {
+                    println!("BYTES {name}\n{}", diff(shown, expect));
                 }
-                if tree(&config.shown) != tree(expect) {
-                    wrong.push_str(&format!("{name}: shown:\n{}", diff(&config.shown, expect)));
+                if tree(shown) != tree(expect) {
+                    wrong.push_str(&format!("{name}: shown:\n{}", diff(shown, expect)));
                 }
                 // What is shown is a configuration.
-                if let Err(error) = Config::parse(path, &config.shown)
-                    && !SHOWN_IS_NONE.contains(&name)
-                {
-                    wrong.push_str(&format!("{name}: what is shown: {error}\n"));
+                for shown in [shown, &config.shown] {
+                    if let Err(error) = Config::parse(path, shown)
+                        && !SHOWN_IS_NONE.contains(&name)
+                    {
+                        wrong.push_str(&format!("{name}: what is shown: {error}\n"));
+                    }
                 }
                 let mut found = Vec::new();
                 keys(&config.route, &mut found);

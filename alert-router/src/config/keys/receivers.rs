@@ -44,7 +44,7 @@ pub(in crate::config) static RECEIVER: Section = Section {
     name: "receivers",
     keys: &[
         text("name").always(),
-        pairs("labels"),
+        pairs("labels").newer(),
         sections("discord_configs", &DISCORD),
         sections("email_configs", &EMAIL),
         sections("incidentio_configs", &INCIDENTIO),
@@ -96,7 +96,7 @@ const fn secret_url(name: &'static str) -> Key {
 }
 
 const fn timeout() -> Key {
-    Key::new("timeout", Shape::GoSpan).always()
+    Key::new("timeout", Shape::GoSpan).always().newer()
 }
 
 /// A webhook's URL, or the file that holds it.
@@ -311,7 +311,7 @@ static SLACK: Section = Section {
         text("api_url_file"),
         secret("app_token"),
         text("app_token_file"),
-        url("app_url"),
+        url("app_url").newer(),
         text("channel"),
         text("username").or("{{ template \"slack.default.username\" . }}"),
         text("color").or("{{ template \"slack.default.color\" . }}"),
@@ -332,7 +332,7 @@ static SLACK: Section = Section {
         flag("link_names").always(),
         texts("mrkdwn_in"),
         sections("actions", &SLACK_ACTION),
-        flag("update_message").always(),
+        flag("update_message").always().newer(),
         timeout(),
     ],
     check: |it| {
