@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// An answer so long before a kill may not have been written down.
-const LOST: Duration = Duration::from_secs(1);
+pub(crate) const LOST: Duration = Duration::from_secs(2);
 
 /// What was answered with 200 is known: alerts with their ends, silences with theirs.
 pub(crate) fn known(told: &Told, alerts: &Value, silences: &Value) -> Vec<String> {

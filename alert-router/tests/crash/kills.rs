@@ -214,7 +214,7 @@ impl Lives {
             std::thread::park_timeout(Duration::from_millis(20));
         }
         // Longer than what may have been lost: what is said again after this is said twice.
-        std::thread::park_timeout(Duration::from_millis(1500));
+        std::thread::park_timeout(checks::LOST + Duration::from_millis(500));
         let heard = recorder.heard();
         let told = self.promises.told();
         let mut broken = checks::twice(&heard, &self.kills);
