@@ -16,8 +16,9 @@ use self::disk::{
 use crate::core::record::{Frame, HEAD, Restored, frame};
 
 const MAGIC: &[u8; 8] = b"alrtrtr\n";
-/// Of the format; data of older ones is read and written anew by the next snapshot, data of newer ones is refused.
-const VERSION: u32 = 1;
+/// Of the format; data of older ones is read and written anew by a snapshot soon after, data of newer ones is refused. Format 1 named
+/// groups without their receivers.
+const VERSION: u32 = 2;
 const FILE_HEAD: usize = 16;
 /// A journal is not replaced by a snapshot before it has so many bytes.
 const SNAPSHOT_AT: u64 = 32 << 20;
@@ -58,7 +59,7 @@ pub(crate) struct Journal {
     snapshot_size: u64,
     /// What could not be written yet and must not be refused: what people were told.
     pending: Vec<u8>,
-    /// More was pending than is kept: only a snapshot has all of it.
+    /// More was pending than is kept, or it is of an older format: only a snapshot has all of it.
     is_incomplete: bool,
     /// Why the last write failed.
     pub(crate) failing: Option<String>,
@@ -112,14 +113,14 @@ struct Read {
 }
 
 impl Journal {
-    /// Opens a folder and gives every record that is in it to `take`, in order.
+    /// Opens a folder and gives every record that is in it to `take`, in order, with the version of its format.
     ///
     /// # Errors
     /// When the folder cannot be used at all, or holds what a newer version wrote.
     pub(crate) fn open(
         path: &Path,
         faults: Option<Faults>,
-        take: &mut dyn FnMut(Restored),
+        take: &mut dyn FnMut(Restored, u32),
     ) -> Result<Self, JournalError> {
         let folder = |source| JournalError::Folder {
             path: path.display().to_string(),
@@ -155,7 +156,7 @@ impl Journal {
     fn replay(
         disk: Box<dyn Disk>,
         lock: Option<fs::File>,
-        take: &mut dyn FnMut(Restored),
+        take: &mut dyn FnMut(Restored, u32),
     ) -> Result<Self, Replay> {
         let names = disk.names()?;
         // A snapshot that was not finished.
@@ -171,12 +172,13 @@ impl Journal {
         let snapshots = numbers("snapshot-", ".bin");
         let journals = numbers("journal-", ".log");
         // Nothing is taken before it is known that all of it can be.
+        let mut oldest = VERSION;
         for name in snapshots
             .iter()
             .map(|it| snapshot_name(*it))
             .chain(journals.iter().map(|it| journal_name(*it)))
         {
-            check_version(disk.as_ref(), &name)?;
+            oldest = oldest.min(check_version(disk.as_ref(), &name)?);
         }
         let mut counts = JournalCounts::default();
         let mut snapshot_size = 0;
@@ -222,10 +224,15 @@ impl Journal {
             since_snapshot,
             snapshot_size,
             pending: Vec::new(),
-            is_incomplete: false,
+            is_incomplete: oldest < VERSION,
             failing: None,
             counts,
         })
+    }
+
+    /// Whether there is nothing of ours in the folder yet.
+    pub(crate) const fn is_new(&self) -> bool {
+        self.number == 0
     }
 
     /// Appends records that may be refused: all of them, or none.
@@ -423,39 +430,43 @@ impl From<io::Error> for Replay {
     }
 }
 
-fn check_version(disk: &dyn Disk, name: &str) -> Result<(), Replay> {
+/// The version of a file's format; ours when it has no whole head.
+fn check_version(disk: &dyn Disk, name: &str) -> Result<u32, Replay> {
     use std::io::Read as _;
     let mut head = Vec::new();
     let limit = u64::try_from(FILE_HEAD).unwrap_or(0);
     disk.open(name)?.take(limit).read_to_end(&mut head)?;
-    if let Some(rest) = head.strip_prefix(MAGIC.as_slice())
-        && let Some(version) = rest.first_chunk::<4>()
-    {
-        let found = u32::from_le_bytes(*version);
-        if found > VERSION {
-            return Err(Replay::Newer {
-                file: name.to_owned(),
-                found,
-            });
-        }
+    let found = version(&head).unwrap_or(VERSION);
+    if found > VERSION {
+        return Err(Replay::Newer {
+            file: name.to_owned(),
+            found,
+        });
     }
-    Ok(())
+    Ok(found)
+}
+
+/// What a file's head says.
+fn version(head: &[u8]) -> Option<u32> {
+    let version = head.strip_prefix(MAGIC.as_slice())?.first_chunk::<4>()?;
+    Some(u32::from_le_bytes(*version))
 }
 
 /// Reads the records of a file, as far as they are good.
-fn read(disk: &dyn Disk, name: &str, take: &mut dyn FnMut(Restored)) -> io::Result<Read> {
+fn read(disk: &dyn Disk, name: &str, take: &mut dyn FnMut(Restored, u32)) -> io::Result<Read> {
     use std::io::Read as _;
     let mut file = disk.open(name)?;
     let mut buffer = Vec::new();
-    let (mut start, mut good) = (0, 0_u64);
+    let (mut start, mut good, mut of) = (0, 0_u64, VERSION);
     let (mut is_whole, mut is_ended) = (false, false);
     let piece = u64::try_from(PIECE).unwrap_or(0);
     loop {
         let left = buffer.get(start..).unwrap_or_default();
         if good == 0 && left.len() >= FILE_HEAD {
-            if !left.starts_with(MAGIC) {
+            let Some(found) = version(left) else {
                 break;
-            }
+            };
+            of = found;
             (start, good) = (FILE_HEAD, FILE_HEAD as u64);
             continue;
         }
@@ -465,7 +476,7 @@ fn read(disk: &dyn Disk, name: &str, take: &mut dyn FnMut(Restored)) -> io::Resu
                 match Restored::read(payload) {
                     Some(record) => {
                         is_whole = record == Restored::End;
-                        take(record);
+                        take(record, of);
                     }
                     // Its checksum is good: it is what was meant, and we do not know it.
                     None => tracing::warn!(

@@ -13,6 +13,7 @@ pub mod fuzz;
 mod go_regex;
 mod heartbeat;
 mod history;
+mod import;
 mod journal;
 mod matcher;
 mod receivers;
@@ -21,6 +22,7 @@ mod template;
 
 use std::{
     error::Error,
+    path::Path,
     process::ExitCode,
     sync::{Arc, OnceLock, atomic::AtomicBool},
     time::Duration,
@@ -61,6 +63,36 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Takes what an Alertmanager left in the folder.
+fn take_silences(folder: &Path, core: &mut Core, journal: &mut Journal) {
+    let found = match import::silences(folder) {
+        Ok(found) => found,
+        Err(error) => {
+            tracing::error!(%error, "cannot read the file silences of Alertmanager; its silences are not taken");
+            return;
+        }
+    };
+    let mut records = Vec::new();
+    let count = found.silences.len();
+    for silence in found.silences {
+        core::record::Record::Silence(&silence).write(&mut records);
+        core.restore(core::record::Restored::Silence(Box::new(silence)));
+    }
+    journal.append_always(&records);
+    if let Err(error) = journal.sync() {
+        tracing::error!(%error, "the silences of Alertmanager are not on disk yet");
+    }
+    for complaint in found.complaints {
+        tracing::error!(complaint, "a silence of Alertmanager is not taken");
+    }
+    if count > 0 {
+        tracing::info!(
+            count,
+            "the silences of the Alertmanager that was here are taken"
+        );
+    }
+}
+
 async fn run(flags: RunFlags) -> Result<(), Box<dyn Error + Send + Sync>> {
     flags.refuse_peers()?;
     let options = flags.options()?;
@@ -81,7 +113,16 @@ async fn run(flags: RunFlags) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut core = Core::new(Arc::new(config), flags.limits(), times);
     let faults = std::env::var("ALERT_ROUTER_TEST_FAULTS").ok();
     let faults = faults.and_then(|it| Faults::parse(&it));
-    let journal = Journal::open(&flags.storage, faults, &mut |it| core.restore(it))?;
+    let mut journal = Journal::open(&flags.storage, faults, &mut |record, of| {
+        if of == 1 {
+            core.restore_first(record);
+        } else {
+            core.restore(record);
+        }
+    })?;
+    if journal.is_new() {
+        take_silences(&flags.storage, &mut core, &mut journal);
+    }
     core.restored(now);
     let ready = Arc::new(AtomicBool::new(true));
     let path = flags.config.clone();

@@ -325,6 +325,63 @@ fn torn_newer_and_locked() {
     assert_eq!(fs::read(&journal).unwrap(), newer);
 }
 
+/// Data of format 1, whose groups stand there without their receivers, as `storage-1/` has it: two alerts were told, and one of them
+/// ended since.
+#[test]
+fn data_of_the_first_format() {
+    let hook = Upstream::start(vec![Answer::ok("")]);
+    let url = hook.url("/");
+    let place = Place::new(&format!(
+        "route: {{receiver: team, group_by: [alertname], group_wait: 0s, group_interval: 1s, repeat_interval: 4h}}\nreceivers:\n- name: \
+         team\n  webhook_configs: [{{url: '{url}'}}]\n"
+    ));
+    fs::create_dir(place.data()).unwrap();
+    let old = testkit::root().join("alert-router/tests/storage-1/journal-00000001.log");
+    fs::copy(old, place.data().join("journal-00000001.log")).unwrap();
+    let router = place.start();
+    let heard = hook.wait_for(1, PATIENCE);
+    let told: Value = serde_json::from_str(&heard[0].body).unwrap();
+    assert_eq!(told["status"], "resolved", "{told}");
+    assert_eq!(told["commonLabels"], json!({"alertname": "Over"}));
+    // The second question is answered after what the first one saw was kept.
+    eventually("it is known to have been heard", PATIENCE, || {
+        let sent = router.json("/api/ext/v1/notifications");
+        (sent[0]["status"] == "sent").then_some(())
+    });
+    // It is written anew, and known from there.
+    eventually("a snapshot takes its place", PATIENCE, || {
+        let first = place.data().join("journal-00000001.log");
+        (!first.exists()).then_some(())
+    });
+    router.kill();
+    let router = place.start();
+    assert_eq!(router.names(), "Told");
+    let silences = router.json("/api/v2/silences");
+    assert_eq!(silences[0]["comment"], "format 1", "{silences}");
+    assert_eq!(hook.heard().len(), 1, "{:?}", hook.heard());
+}
+
+/// The folder of an Alertmanager: its silences are taken, once.
+#[test]
+fn silences_of_an_alertmanager_that_was_here() {
+    let place = Place::new(NOBODY);
+    fs::create_dir(place.data()).unwrap();
+    let old = testkit::root().join("alert-router/tests/alertmanager/silences-0.34");
+    fs::copy(old, place.data().join("silences")).unwrap();
+    let router = place.start();
+    let silences = router.json("/api/v2/silences");
+    assert_eq!(silences.as_array().unwrap().len(), 2, "{silences}");
+    for silence in silences.as_array().unwrap() {
+        let path = format!("/api/v2/silence/{}", silence["id"].as_str().unwrap());
+        assert_eq!(router.ask("DELETE", &path, &Value::Null).0, 200);
+    }
+    router.kill();
+    let silences = place.start().json("/api/v2/silences");
+    let states = silences.as_array().unwrap().iter();
+    let states: Vec<_> = states.map(|it| &it["status"]["state"]).collect();
+    assert_eq!(states, ["expired", "expired"]);
+}
+
 #[test]
 fn the_api_of_silences() {
     let place = Place::new(NOBODY);

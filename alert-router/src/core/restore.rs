@@ -74,6 +74,69 @@ impl Core {
         }
     }
 
+    /// Takes a record of format 1, where a group had its key without its receiver.
+    pub(crate) fn restore_first(&mut self, record: Restored) {
+        match record {
+            Restored::Told {
+                group,
+                integration,
+                told,
+            } => {
+                for group in self.keys_of_first(&group, &integration.receiver) {
+                    self.restore(Restored::Told {
+                        group,
+                        integration: integration.clone(),
+                        told: told.clone(),
+                    });
+                }
+            }
+            Restored::Intent {
+                group,
+                integration,
+                owed,
+                memory,
+            } => {
+                for group in self.keys_of_first(&group, &integration.receiver) {
+                    self.restore(Restored::Intent {
+                        group,
+                        integration: integration.clone(),
+                        owed: owed.clone(),
+                        memory: memory.clone(),
+                    });
+                }
+            }
+            Restored::Refused { group, integration } => {
+                for group in self.keys_of_first(&group, &integration.receiver) {
+                    let integration = integration.clone();
+                    self.restore(Restored::Refused { group, integration });
+                }
+            }
+            Restored::GroupGone(group) => {
+                let end = format!(" {group}");
+                self.told.retain(|key, _| !key.ends_with(&end));
+            }
+            other => self.restore(other),
+        }
+    }
+
+    /// The group of a receiver, and of those for whom it stands in.
+    fn keys_of_first(&self, group: &str, receiver: &str) -> Vec<String> {
+        let stands_in = |it: &&crate::config::Receiver| {
+            let mut next = Some(*it);
+            // No configuration has cycles of fallbacks.
+            while let Some(here) = next {
+                if here.name == receiver {
+                    return true;
+                }
+                let fallback = here.fallback.as_deref();
+                next = fallback.and_then(|it| self.config.receiver(it));
+            }
+            false
+        };
+        let receivers = self.config.receivers.iter().filter(stands_in);
+        receivers.map(|it| format!("{} {group}", it.name)).collect()
+    }
+
     fn kept(&mut self, group: String, integration: super::IntegrationKey) -> &mut Kept {
         let lines = self.told.entry(group).or_default();
         lines.entry(integration).or_default()
