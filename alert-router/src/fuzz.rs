@@ -13,6 +13,7 @@ use crate::{
         silence::SilenceLimits,
         store::AlertLimits,
     },
+    import,
     matcher::Matcher,
     template::{Data, Templates},
 };
@@ -91,6 +92,7 @@ pub fn journal(bytes: &[u8]) {
     // What is fuzzed is payloads: a checksum is never right by chance.
     for payload in bytes.split(|it| *it == b'\n') {
         if let Some(record) = Restored::read(payload) {
+            core.restore_first(record.clone());
             core.restore(record);
         }
     }
@@ -98,10 +100,15 @@ pub fn journal(bytes: &[u8]) {
     core.restored(now);
     while core.poll(now).is_some() {}
     let mut out = Vec::new();
-    drop(core.write(Cursor::default(), 1 << 20, now, &mut out));
+    core.write(Cursor::default(), 1 << 20, now, &mut out);
 }
 
 /// A body of alerts, and the same as a silence.
 pub fn body(bytes: &[u8]) {
     api::read(bytes);
+}
+
+/// An Alertmanager's file of silences.
+pub fn silences(bytes: &[u8]) {
+    drop(import::parse(bytes));
 }
