@@ -78,6 +78,9 @@ pub(crate) struct Data {
     pub(crate) route_labels: Pairs,
     #[serde(rename = "externalURL")]
     pub(crate) external_url: String,
+    /// Whether the labels of the route are what their templates gave: what an alert says in them is no template.
+    #[serde(skip)]
+    pub(crate) route_labels_rendered: bool,
 }
 
 /// An alert in it.
@@ -182,6 +185,7 @@ impl Data {
             common_labels: labels.clone(),
             common_annotations: annotations.clone(),
             route_labels: Pairs::new(),
+            route_labels_rendered: false,
             external_url: "https://example.com".to_owned(),
         }
     }
@@ -374,6 +378,9 @@ impl Rendering<'_> {
         let Some(text) = self.data.route_labels.get(name) else {
             return Ok(Vec::new());
         };
+        if self.data.route_labels_rendered {
+            return Ok(text.clone().into_bytes());
+        }
         if let Some(done) = self.done.borrow().get(name) {
             return Ok(done.clone());
         }

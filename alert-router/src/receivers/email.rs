@@ -39,8 +39,8 @@ const REFUSED: &str = "refused:";
 #[derive(Debug)]
 pub(super) struct Letter {
     /// Addresses without names.
-    to: BTreeSet<String>,
-    from: String,
+    pub(super) to: BTreeSet<String>,
+    pub(super) from: String,
     /// Recipients that are no addresses, each with the reason.
     wrong: Vec<(String, String)>,
     /// As it goes over the line, with its headers.
@@ -51,9 +51,9 @@ pub(super) struct Letter {
 /// What users wrote, or what stands in for it.
 struct Written {
     headers: BTreeMap<String, String>,
-    /// Empty for no such part.
-    plain: String,
-    html: String,
+    /// None for no such part.
+    plain: Option<String>,
+    html: Option<String>,
 }
 
 impl Letter {
@@ -107,12 +107,16 @@ impl Written {
             return Ok(written);
         }
         let html = settings.html.as_deref();
-        let html = fill.html(html.unwrap_or("{{ template \"email.default.html\" . }}"))?;
-        let plain = fill.text(settings.text.as_deref().unwrap_or(""))?;
+        let html = html.unwrap_or("{{ template \"email.default.html\" . }}");
+        let plain = settings.text.as_deref().unwrap_or("");
+        // A template that gives nothing is an empty part all the same.
+        let given = |it: &&str| !it.is_empty();
+        let html = Some(html).filter(given).map(|it| fill.html(it));
+        let plain = Some(plain).filter(given).map(|it| fill.text(it));
         let mut written = Self {
             headers,
-            plain,
-            html,
+            plain: plain.transpose()?,
+            html: html.transpose()?,
         };
         if !written.headers.contains_key("Subject") {
             let subject = fill.text("{{ template \"email.default.subject\" . }}")?;
@@ -125,8 +129,8 @@ impl Written {
         let message = draft.message();
         Self {
             headers: [("Subject".to_owned(), message.title.clone())].into(),
-            plain: own::text(&message, complaint),
-            html: own::html(&message, complaint),
+            plain: Some(own::text(&message, complaint)),
+            html: Some(own::html(&message, complaint)),
         }
     }
 
@@ -169,9 +173,9 @@ impl Written {
         // What is preferred stands last (RFC 2046, 5.1.4).
         let mut before = "";
         for (kind, part) in [("text/plain", &self.plain), ("text/html", &self.html)] {
-            if part.is_empty() {
+            let Some(part) = part else {
                 continue;
-            }
+            };
             out.push_str(&format!(
                 "{before}--{boundary}\r\nContent-Transfer-Encoding: quoted-printable\r\nContent-Type: {kind}; charset=UTF-8\r\n\r\n"
             ));

@@ -56,6 +56,15 @@ impl<'a> Draft<'a> {
 
     /// What templates are given.
     fn data(&self, alerts: usize) -> Data {
+        Data {
+            route_labels: self.route_labels(),
+            route_labels_rendered: true,
+            ..self.bare(alerts, self.told.reason)
+        }
+    }
+
+    /// The data without the labels of the route.
+    fn bare(&self, alerts: usize, reason: &str) -> Data {
         let told = self.told;
         let shown = told.alerts.get(..alerts).unwrap_or(&told.alerts);
         let alerts = shown.iter().map(|(fingerprint, alert, status)| {
@@ -74,31 +83,34 @@ impl<'a> Draft<'a> {
             }
             shown
         });
-        let mut data = Data {
+        Data {
             receiver: quoted(&told.integration.receiver),
             status: of_all(shown).as_str().to_owned(),
             alerts: alerts.collect(),
-            notification_reason: told.reason.to_owned(),
+            notification_reason: reason.to_owned(),
             group_labels: told.group_labels.clone(),
             common_labels: common(shown.iter().map(|it| &it.1.labels)),
             common_annotations: common(shown.iter().map(|it| &it.1.annotations)),
-            route_labels: told.route_labels.clone(),
             external_url: self.context.external_url.clone(),
-        };
-        if !told.route_labels.is_empty() {
-            data.route_labels = self.route_labels(&data);
+            ..Data::default()
         }
-        data
     }
 
-    /// Labels of a route are templates, too; one that fails is left out.
-    fn route_labels(&self, data: &Data) -> Pairs {
-        let labels = self.told.route_labels.iter();
-        let labels = labels.filter_map(|(name, value)| {
+    /// Labels of a route are templates, too, of all alerts, whatever the reason; one that fails is left out.
+    pub(super) fn route_labels(&self) -> Pairs {
+        let labels = &self.told.route_labels;
+        if !labels.values().any(|it| it.contains("{{")) {
+            return labels.clone();
+        }
+        let data = Data {
+            route_labels: labels.clone(),
+            ..self.bare(self.told.alerts.len(), "unknown")
+        };
+        let labels = labels.iter().filter_map(|(name, value)| {
             if !value.contains("{{") {
                 return Some((name.clone(), value.clone()));
             }
-            match self.config.templates.text(value, data, self.now) {
+            match self.config.templates.text(value, &data, self.now) {
                 Ok(value) => Some((name.clone(), value)),
                 Err(error) => {
                     tracing::error!(label = name, error, "a label of a route cannot be rendered");
@@ -107,15 +119,6 @@ impl<'a> Draft<'a> {
             }
         });
         labels.collect()
-    }
-
-    /// The labels of the route for who shows them otherwise.
-    pub(super) fn shown_route_labels(&self, alerts: usize) -> Pairs {
-        if self.told.route_labels.values().any(|it| it.contains("{{")) {
-            self.data(alerts).route_labels
-        } else {
-            self.told.route_labels.clone()
-        }
     }
 }
 
@@ -258,15 +261,18 @@ struct Attachment<'a> {
 
 #[derive(Serialize)]
 struct Field {
+    #[serde(skip_serializing_if = "String::is_empty")]
     title: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     value: String,
     short: bool,
 }
 
 #[derive(Serialize)]
 struct Action {
-    #[serde(rename = "type")]
+    #[serde(rename = "type", skip_serializing_if = "String::is_empty")]
     kind: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     text: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     url: String,
@@ -282,6 +288,7 @@ struct Action {
 
 #[derive(Serialize)]
 struct Confirm {
+    #[serde(skip_serializing_if = "String::is_empty")]
     text: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     title: String,

@@ -1,5 +1,7 @@
 //! Senders against servers that answer as receivers do at night.
 
+mod alertmanager;
+
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use serde_json::Value;

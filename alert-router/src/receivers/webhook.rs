@@ -113,7 +113,7 @@ fn render(
         group_labels: &told.group_labels,
         common_labels: common(shown.iter().map(|it| &it.1.labels)),
         common_annotations: common(shown.iter().map(|it| &it.1.annotations)),
-        route_labels: draft.shown_route_labels(kept),
+        route_labels: draft.route_labels(),
         external_url: &draft.context.external_url,
         version: "4",
         group_key: &told.group_key,

@@ -1,4 +1,5 @@
-//! Text in the letters that mail takes: RFC 2047 for headers, quoted-printable (RFC 2045, 6.7) for bodies, both as Go writes them.
+//! Text in the letters that mail takes: RFC 2047 for headers, quoted-printable (RFC 2045, 6.7) for bodies, both as Go writes them, but that
+//! headers are folded where Go leaves them in one line.
 
 /// Characters of an encoded word, without its frame; and of a line.
 const MAX_WORD: usize = 75 - WORD.len() - 2;
@@ -106,7 +107,7 @@ impl Lines {
 mod tests {
     use super::{header, quoted_printable};
 
-    /// The expectations are what Go 1.26 writes.
+    /// The expectations are what Go 1.26 writes, folded.
     #[test]
     fn headers() {
         for (text, expect) in [
