@@ -4,8 +4,9 @@
 
 use std::{fs, time::Duration};
 
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::{Value, json};
-use testkit::{Answer, Program, Running, Upstream, request};
+use testkit::{Answer, Program, Running, Upstream, eventually, get, request};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -74,4 +75,96 @@ fn a_bot_that_is_told_to_wait() {
     assert!(heard[1].at - heard[0].at >= Duration::from_secs(1));
     let body: Value = serde_json::from_str(&heard[1].body).unwrap();
     assert_eq!(body["text"], "firing");
+}
+
+/// A receiver that wants to see a certificate of ours; files that change are read again, without a reload.
+#[test]
+fn certificates_that_are_exchanged() {
+    let authority = || {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    };
+    let sign = |issuer: &CertifiedIssuer<'_, KeyPair>| {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, issuer).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    };
+    let (ours, strangers) = (authority(), authority());
+    let (server, client, stranger) = (sign(&ours), sign(&ours), sign(&strangers));
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let identity = |(certificate, key): &(String, String)| {
+        write("client.pem", certificate);
+        write("client.key", key);
+    };
+    write("ca.pem", &ours.pem());
+    write("server.pem", &server.0);
+    write("server.key", &server.1);
+    write(
+        "web.yml",
+        "tls_server_config: {cert_file: server.pem, key_file: server.key, client_ca_file: ca-of-clients.pem, client_auth_type: \
+         RequireAndVerifyClientCert}",
+    );
+    write("ca-of-clients.pem", &ours.pem());
+    // Another one of us is the receiver: it answers a reload by 200.
+    let nobody = "route: {receiver: none}\nreceivers: [{name: none}]\n";
+    write("nobody.yml", nobody);
+    let receiver = Program::new("alert-router")
+        .arg_path("--config.file", &folder.path().join("nobody.yml"))
+        .arg_path("--storage.path", &folder.path().join("theirs"))
+        .arg_path("--web.config.file", &folder.path().join("web.yml"))
+        .args(["--web.listen-address=127.0.0.1:0"])
+        .start();
+    let url = format!("https://{}/-/reload", receiver.address());
+    write(
+        "router.yml",
+        &format!(
+            "route: {{receiver: team, group_by: [alertname], group_wait: 0s, group_interval: 1h, repeat_interval: 1h}}\nreceivers:\n- \
+             name: team\n  webhook_configs:\n  - url: '{url}'\n    http_config: {{tls_config: {{ca_file: ca.pem, cert_file: client.pem, \
+             key_file: client.key}}}}\n"
+        ),
+    );
+    identity(&stranger);
+    let router = Program::new("alert-router")
+        .arg_path("--config.file", &folder.path().join("router.yml"))
+        .arg_path("--storage.path", &folder.path().join("data"))
+        .args([
+            "--web.listen-address=127.0.0.1:0",
+            "--notifications.max-backoff=500ms",
+        ])
+        .start();
+    let address = router.address();
+    let post = |name: &str| {
+        let alert = json!([{"labels": {"alertname": name}}]).to_string();
+        let headers = [("Content-Type", "application/json")];
+        let answer = request(
+            address,
+            "POST",
+            "/api/v2/alerts",
+            &headers,
+            alert.as_bytes(),
+        );
+        assert_eq!(answer.unwrap().0, 200);
+    };
+    // What became of the last notification of an alert.
+    let becomes = |name: &str, status: &str| {
+        eventually(&format!("{name} is {status}"), PATIENCE, || {
+            let (_, text) = get(address, "/api/ext/v1/notifications")?;
+            let all: Value = serde_json::from_str(&text).ok()?;
+            let key = format!("{{}}:{{alertname=\"{name}\"}}");
+            let last = all.as_array()?.iter().find(|it| it["group_key"] == key)?;
+            (last["status"] == status).then_some(())
+        });
+    };
+    post("Stranger");
+    becomes("Stranger", "failed");
+    identity(&client);
+    becomes("Stranger", "sent");
+    write("ca.pem", &strangers.pem());
+    post("Untrusted");
+    becomes("Untrusted", "failed");
+    write("ca.pem", &ours.pem());
+    becomes("Untrusted", "sent");
 }

@@ -1,5 +1,5 @@
-//! Text in the letters that mail takes: RFC 2047 for headers, quoted-printable (RFC 2045, 6.7) for bodies, both as Go writes them, but that
-//! headers are folded where Go leaves them in one line.
+//! Text in the letters that mail takes: RFC 2047 for headers, quoted-printable (RFC 2045, 6.7) for bodies, both as Go writes them.
+//! Headers are folded where Go leaves them in one line, which may become longer than mail allows.
 
 /// Characters of an encoded word, without its frame; and of a line.
 const MAX_WORD: usize = 75 - WORD.len() - 2;
