@@ -149,6 +149,8 @@ pub(crate) struct Core {
     is_restoring: bool,
     /// All groups are being made anew: after a restart, or for another configuration.
     is_rebuilding: bool,
+    /// Then, whether people were told of something in a group of all the rest.
+    has_told_rest: bool,
     /// What was told of groups that are not there (yet): while records are restored, and while a configuration changes.
     told: BTreeMap<String, Lines>,
     heartbeats: Heartbeats,
@@ -265,6 +267,7 @@ impl Core {
             alive: Timestamp::MIN,
             is_restoring: false,
             is_rebuilding: false,
+            has_told_rest: false,
             told: BTreeMap::new(),
             under_way: BTreeMap::new(),
             places: BTreeMap::new(),
@@ -655,6 +658,7 @@ impl Core {
     fn route_all(&mut self, now: Timestamp) {
         let all: Vec<AlertId> = self.store.after(None).map(|it| it.0).collect();
         self.is_rebuilding = true;
+        self.has_told_rest = self.told.keys().any(|it| group::may_be_rest(it));
         for id in all {
             if let Some(held) = self.store.get_mut(id) {
                 held.groups = store::Groups::None;
@@ -820,7 +824,7 @@ impl Core {
 
     /// Whether people were told of an alert in the group of all the rest, when groups are made anew.
     fn was_of_rest(&self, route: &Route, alert: Fingerprint) -> bool {
-        if !self.is_rebuilding {
+        if !self.is_rebuilding || !self.has_told_rest {
             return false;
         }
         let group = self.groups.find((route.index, REST));

@@ -1,23 +1,15 @@
 //! Alertmanager 0.34.1's own reading of configurations and matchers: `tests/configs/expected.json` is what it says of those that
 //! ours is tested with. `UPDATE_GOLDEN=1` writes it anew.
 
-use std::{
-    fs,
-    io::Write,
-    process::{Command, Stdio},
-};
+use std::fs;
 
 use serde_json::{Value, json};
-use testkit::{golden, root};
+use testkit::{ask, golden, root};
 
 /// Where the configurations would be.
 const FOLDER: &str = "/etc/alertmanager";
 
 #[test]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the oracle is a program of its own"
-)]
 fn expectations_are_alertmanagers() {
     let folder = root().join("alert-router/tests");
     let read = |name: &str| fs::read_to_string(folder.join("configs").join(name)).unwrap();
@@ -45,22 +37,8 @@ fn expectations_are_alertmanagers() {
     let here = tempfile::tempdir().unwrap();
     let here = here.path().to_str().unwrap();
     let program = parts::go_program(&folder.join("oracle_config"), "alertmanager-config").unwrap();
-    let mut oracle = Command::new(program)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let question = json!({"folder": here, "configs": texts, "matchers": matchers}).to_string();
-    // It writes when it has read all.
-    oracle
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(question.as_bytes())
-        .unwrap();
-    let answer = oracle.wait_with_output().unwrap();
-    assert!(answer.status.success());
-    let answer = String::from_utf8(answer.stdout).unwrap();
+    let question = json!({"folder": here, "configs": texts, "matchers": matchers});
+    let answer = ask(&program, &question);
     let answer: Value = serde_json::from_str(&answer.replace(here, FOLDER)).unwrap();
     let mut lines = Vec::new();
     for ((name, text), found) in names.iter().zip(&texts).zip(list(&answer, "configs")) {
@@ -69,11 +47,7 @@ fn expectations_are_alertmanagers() {
     for (asked, found) in matchers.iter().zip(list(&answer, "matchers")) {
         lines.push(json!({"matcher": asked, "found": found}));
     }
-    let lines: Vec<_> = lines.iter().map(ToString::to_string).collect();
-    golden::check(
-        "alert-router/tests/configs/expected.json",
-        &format!("[\n{}\n]\n", lines.join(",\n")),
-    );
+    golden::check_values("alert-router/tests/configs/expected.json", &lines);
 }
 
 fn list<'a>(answer: &'a Value, key: &str) -> &'a [Value] {

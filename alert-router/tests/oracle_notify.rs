@@ -1,20 +1,12 @@
 //! What Alertmanager 0.34.1's own notifiers send: `tests/notify/expected.json` is that, for the receivers and groups of alerts that
 //! ours are tested with. `UPDATE_GOLDEN=1` writes it anew.
 
-use std::{
-    fs,
-    io::Write,
-    process::{Command, Stdio},
-};
+use std::fs;
 
 use serde_json::{Value, json};
-use testkit::{golden, root};
+use testkit::{ask, golden, root};
 
 #[test]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the oracle is a program of its own"
-)]
 fn expectations_are_alertmanagers() {
     let folder = root().join("alert-router/tests");
     let read = |name: &str| fs::read_to_string(folder.join("notify").join(name)).unwrap();
@@ -32,31 +24,14 @@ fn expectations_are_alertmanagers() {
     let here = tempfile::tempdir().unwrap();
     fs::write(here.path().join("own.tmpl"), read("own.tmpl")).unwrap();
     let program = parts::go_program(&folder.join("oracle_notify"), "alertmanager-notify").unwrap();
-    let mut oracle = Command::new(program)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let question = json!({"folder": here.path(), "groups": groups, "cases": cases}).to_string();
-    // It writes when it has read all.
-    oracle
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(question.as_bytes())
-        .unwrap();
-    let answer = oracle.wait_with_output().unwrap();
-    assert!(answer.status.success());
-    let answers: Vec<Value> = serde_json::from_slice(&answer.stdout).unwrap();
+    let question = json!({"folder": here.path(), "groups": groups, "cases": cases});
+    let answer = ask(&program, &question);
+    let answers: Vec<Value> = serde_json::from_str(&answer).unwrap();
     assert_eq!(answers.len(), cases.len());
     for (case, answer) in cases.iter_mut().zip(answers) {
         case["sent"] = answer;
     }
-    let lines: Vec<_> = cases.iter().map(ToString::to_string).collect();
-    golden::check(
-        "alert-router/tests/notify/expected.json",
-        &format!("[\n{}\n]\n", lines.join(",\n")),
-    );
+    golden::check_values("alert-router/tests/notify/expected.json", &cases);
 }
 
 /// A case with the sections that it leaves out.

@@ -33,6 +33,11 @@ pub(super) fn rest_labels() -> Pairs {
     Pairs::from([("group".to_owned(), "rest".to_owned())])
 }
 
+/// Whether a key may be that of a group of all the rest; a group by a label `group` may have such a key, too.
+pub(super) fn may_be_rest(kept_key: &str) -> bool {
+    kept_key.ends_with(&labels_text(&rest_labels()))
+}
+
 /// A group.
 #[derive(Debug)]
 pub(crate) struct Group {

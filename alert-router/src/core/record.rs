@@ -137,7 +137,7 @@ impl Record<'_> {
             Self::Alert { life, texts } => {
                 out.push(2);
                 put_life(out, life);
-                out.extend_from_slice(texts.bytes());
+                texts.write(out);
             }
             Self::Life { fingerprint, life } => {
                 out.push(3);
@@ -251,6 +251,30 @@ impl Restored {
             _ => return None,
         };
         bytes.is_empty().then_some(record)
+    }
+
+    /// The group and the receiver of what is about a line of a group.
+    pub(super) fn line(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Told {
+                group, integration, ..
+            }
+            | Self::Intent {
+                group, integration, ..
+            }
+            | Self::Refused { group, integration } => Some((group, &integration.receiver)),
+            _ => None,
+        }
+    }
+
+    /// The same of a line of another group.
+    pub(super) fn of_group(mut self, key: String) -> Self {
+        if let Self::Told { group, .. } | Self::Intent { group, .. } | Self::Refused { group, .. } =
+            &mut self
+        {
+            *group = key;
+        }
+        self
     }
 }
 

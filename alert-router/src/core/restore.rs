@@ -76,46 +76,15 @@ impl Core {
 
     /// Takes a record of format 1, where a group had its key without its receiver.
     pub(crate) fn restore_first(&mut self, record: Restored) {
-        match record {
-            Restored::Told {
-                group,
-                integration,
-                told,
-            } => {
-                for group in self.keys_of_first(&group, &integration.receiver) {
-                    self.restore(Restored::Told {
-                        group,
-                        integration: integration.clone(),
-                        told: told.clone(),
-                    });
-                }
+        if let Restored::GroupGone(group) = record {
+            let end = format!(" {group}");
+            self.told.retain(|key, _| !key.ends_with(&end));
+        } else if let Some((group, receiver)) = record.line() {
+            for key in self.keys_of_first(group, receiver) {
+                self.restore(record.clone().of_group(key));
             }
-            Restored::Intent {
-                group,
-                integration,
-                owed,
-                memory,
-            } => {
-                for group in self.keys_of_first(&group, &integration.receiver) {
-                    self.restore(Restored::Intent {
-                        group,
-                        integration: integration.clone(),
-                        owed: owed.clone(),
-                        memory: memory.clone(),
-                    });
-                }
-            }
-            Restored::Refused { group, integration } => {
-                for group in self.keys_of_first(&group, &integration.receiver) {
-                    let integration = integration.clone();
-                    self.restore(Restored::Refused { group, integration });
-                }
-            }
-            Restored::GroupGone(group) => {
-                let end = format!(" {group}");
-                self.told.retain(|key, _| !key.ends_with(&end));
-            }
-            other => self.restore(other),
+        } else {
+            self.restore(record);
         }
     }
 

@@ -328,9 +328,16 @@ fn escape(text: &str) -> String {
 mod tests {
     use std::time::Duration;
 
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    use ring::signature::{
+        KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
+        RSA_PKCS1_2048_8192_SHA512, RsaKeyPair, RsaParameters, UnparsedPublicKey,
+    };
+    use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
+    use serde_json::{Value, json};
     use testkit::{Answer as Scripted, Upstream};
 
-    use super::{Grant, Token, TokenError, TokenRequest};
+    use super::{Assertion, Grant, Token, TokenError, TokenRequest};
     use crate::{Settings, client};
 
     fn json(body: &str) -> Scripted {
@@ -436,5 +443,88 @@ mod tests {
             Err(TokenError::Parameter(_))
         ));
         assert_eq!(request("grant_type").form(0).unwrap()["grant_type"], "x");
+    }
+
+    /// Made for these tests; it guards nothing. Once as PKCS #8, once as PKCS #1 (RFC 8017).
+    const KEYS: [&str; 2] = [
+        include_str!("../tests/rsa.pem"),
+        include_str!("../tests/rsa-pkcs1.pem"),
+    ];
+
+    fn assertion(key: &str, algorithm: &str) -> Assertion {
+        Assertion {
+            key: key.to_owned(),
+            key_id: "k1".to_owned(),
+            algorithm: algorithm.to_owned(),
+            issuer: "us".to_owned(),
+            audience: "them".to_owned(),
+            claims: serde_json::Map::from_iter([("iss".to_owned(), json!("another"))]),
+        }
+    }
+
+    #[tokio::test]
+    async fn assertions_are_signed() {
+        let der = PrivatePkcs8KeyDer::from_pem_slice(KEYS[0].as_bytes()).unwrap();
+        let key = RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).unwrap();
+        let ways: [(&str, &RsaParameters); 3] = [
+            ("RS256", &RSA_PKCS1_2048_8192_SHA256),
+            ("RS384", &RSA_PKCS1_2048_8192_SHA384),
+            ("RS512", &RSA_PKCS1_2048_8192_SHA512),
+        ];
+        for (algorithm, verify) in ways {
+            for pem in KEYS {
+                let server = Upstream::start(vec![json(r#"{"access_token":"t"}"#)]);
+                let request = TokenRequest {
+                    grant: Grant::JwtBearer(assertion(pem, algorithm)),
+                    ..request(&server)
+                };
+                assert_eq!(fetch(&request, &mut None).await.unwrap().header, "Bearer t");
+                let heard = server.heard();
+                let form = &heard[0].body;
+                let sent = form.strip_prefix("assertion=").unwrap();
+                let (sent, rest) = sent.split_once('&').unwrap();
+                assert_eq!(
+                    rest,
+                    "audience=x%2Fy&grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&scope=one+two"
+                );
+                let parts: Vec<_> = sent.split('.').collect();
+                let [head, claims, signature] = parts.as_slice() else {
+                    panic!("{sent}");
+                };
+                let decode = |it: &str| URL_SAFE_NO_PAD.decode(it).unwrap();
+                let value = |it: &str| serde_json::from_slice::<Value>(&decode(it)).unwrap();
+                let expect = json!({"alg": algorithm, "typ": "JWT", "kid": "k1"});
+                assert_eq!(value(head), expect);
+                let mut claims_found = value(claims);
+                let id = claims_found.as_object_mut().unwrap().remove("jti").unwrap();
+                assert_eq!(id.as_str().unwrap().len(), 32);
+                // A user's claim takes the place of ours.
+                let expect = json!({
+                    "iss": "another", "sub": "router", "aud": "them", "iat": 1_000, "exp": 1_600, "scope": "one two",
+                });
+                assert_eq!(claims_found, expect);
+                UnparsedPublicKey::new(verify, key.public_key().as_ref())
+                    .verify(format!("{head}.{claims}").as_bytes(), &decode(signature))
+                    .unwrap();
+            }
+        }
+        // No secret stands in what is said of a bad key.
+        let server = Upstream::start(vec![Scripted::status(200)]);
+        for bad in [
+            "",
+            "nothing",
+            "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        ] {
+            let request = TokenRequest {
+                grant: Grant::JwtBearer(assertion(bad, "RS256")),
+                ..request(&server)
+            };
+            let error = fetch(&request, &mut None).await.err().unwrap();
+            assert_eq!(
+                error.to_string(),
+                "oauth2: the key is no private RSA key in PEM form"
+            );
+        }
+        assert!(server.heard().is_empty());
     }
 }

@@ -39,3 +39,15 @@ pub fn check(path: impl AsRef<Path>, found: &str) {
         path.display()
     );
 }
+
+/// The same for an array of JSON, a line for each of its values.
+///
+/// # Panics
+/// As [`check`] does.
+pub fn check_values<'a>(
+    path: impl AsRef<Path>,
+    values: impl IntoIterator<Item = &'a serde_json::Value>,
+) {
+    let lines: Vec<_> = values.into_iter().map(ToString::to_string).collect();
+    check(path, &format!("[\n{}\n]\n", lines.join(",\n")));
+}

@@ -3,6 +3,7 @@
 
 pub mod golden;
 mod mail_server;
+mod oracle;
 mod program;
 mod skip;
 pub mod tree;
@@ -10,6 +11,7 @@ mod upstream;
 mod wait;
 
 pub use mail_server::{Mail, MailServer, Script};
+pub use oracle::ask;
 pub use program::{Ended, Program, Running, binary};
 pub use skip::skip;
 pub use upstream::{Answer, Heard, Upstream};
