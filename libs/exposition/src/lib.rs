@@ -13,7 +13,9 @@ pub mod parse;
 mod write;
 
 pub use desc::Desc;
-pub use family::{Conflict, Family, Histogram, Kind, Labels, Metric, Summary, Value, gather};
+pub use family::{
+    Conflict, Family, Histogram, Kind, Labels, Metric, Native, Summary, Value, gather,
+};
 pub use name::{NameError, is_label_name, is_metric_name};
 pub use negotiate::Format;
 pub use number::go_float;
