@@ -49,6 +49,7 @@ const STREAM_SIZE: Desc = Desc::new(
 )
 .labels(&["description", "direction"]);
 
+#[cfg(test)]
 pub(crate) const DESCS: &[Desc] = &[
     RUNNING,
     COMPLETED,

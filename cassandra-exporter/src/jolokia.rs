@@ -291,11 +291,8 @@ fn basic(user: &str, password: &str) -> String {
     format!("Basic {pair}")
 }
 
-/// An address without what may be secret.
+/// An address as people write it.
 fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    // Neither can fail for an address that has a host.
-    drop(url.set_password(None));
-    drop(url.set_username(""));
-    url.to_string()
+    // Settings let none pass that has a user.
+    url.as_str().trim_end_matches('/').to_owned()
 }

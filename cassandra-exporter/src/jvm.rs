@@ -121,6 +121,7 @@ const BUFFER_COUNT: Desc = Desc::new(
 )
 .labels(&["pool"]);
 
+#[cfg(test)]
 pub(crate) const DESCS: &[Desc] = &[
     INFO,
     UPTIME,

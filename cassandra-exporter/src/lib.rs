@@ -1,6 +1,8 @@
 //! Metrics of one Cassandra node through Jolokia's HTTP, without JMX. A library only for its fuzz targets' sake: the program is all of it.
 
 mod activity;
+#[cfg(test)]
+mod catalogue;
 mod config;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;

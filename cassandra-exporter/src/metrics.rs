@@ -10,7 +10,7 @@ mod table;
 
 use exposition::Kind;
 
-pub(crate) use self::table::TABLE;
+pub(crate) use self::table::{Scope, TABLE};
 use crate::object_name::ObjectName;
 
 /// How much is read.
@@ -202,6 +202,7 @@ pub(crate) struct Group {
     /// What the other keys of the beans' names become; None for beans that are passed over.
     pub(crate) labels: fn(&ObjectName) -> Option<Vec<(&'static str, String)>>,
     /// The names of those labels.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the catalogue's"))]
     pub(crate) names: &'static [&'static str],
     pub(crate) rows: &'static [Row],
 }
@@ -236,78 +237,6 @@ pub(crate) const GROUPS: &[Group] = &[
     node::THREAD_POOL,
 ];
 
-/// A family that the tables can give.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Described {
-    pub(crate) name: String,
-    pub(crate) kind: Kind,
-    pub(crate) labels: Vec<&'static str>,
-    pub(crate) help: &'static str,
-    /// `type` and `name` of Cassandra's metric.
-    pub(crate) from: String,
-    pub(crate) profile: Profile,
-}
-
-/// What stands in `name` for the rest of a bean's name.
-fn pattern(name: Name) -> String {
-    match name {
-        Name::Is(name) => name.to_owned(),
-        Name::Starts(start, label) => format!("{start}<{label}>"),
-        Name::Ends(end, label) => format!("<{label}>{end}"),
-    }
-}
-
-/// Labels of a row besides those of its group.
-fn own_labels(row: &Row) -> Vec<&'static str> {
-    let mut labels = Vec::new();
-    if let Name::Starts(_, label) | Name::Ends(_, label) = row.name {
-        labels.push(label);
-    }
-    if let Source::Map(label) = row.source {
-        labels.push(label);
-    }
-    labels.extend(row.fixed.map(|it| it.0));
-    labels
-}
-
-/// Every family of the tables, with where it comes from; some more than once.
-pub(crate) fn described() -> Vec<Described> {
-    let mut all = Vec::new();
-    for scope in table::Scope::ALL {
-        for row in TABLE {
-            let mut labels = scope.labels().to_vec();
-            labels.extend(own_labels(row));
-            labels.sort_unstable();
-            all.push(Described {
-                name: format!("{}{}", scope.prefix(), row.metric),
-                kind: row.kind,
-                labels,
-                help: row.help,
-                from: format!("{} {}", scope.bean(), pattern(row.name)),
-                profile: scope.profile(row),
-            });
-        }
-    }
-    for group in GROUPS {
-        for row in group.rows {
-            let mut labels = group.names.to_vec();
-            labels.extend(own_labels(row));
-            labels.sort_unstable();
-            all.push(Described {
-                name: format!("{}{}", group.prefix, row.metric),
-                kind: row.kind,
-                labels,
-                help: row.help,
-                from: format!("{} {}", group.bean, pattern(row.name)),
-                profile: row.profile,
-            });
-        }
-    }
-    all
-}
-
-pub(crate) use self::table::Scope;
-
 /// `RangeSlice` to `range_slice`, `CASRead` to `cas_read`.
 fn snake(name: &str) -> String {
     let mut out = String::with_capacity(name.len() + 4);
@@ -333,9 +262,7 @@ fn snake(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use super::{GROUPS, described, snake};
+    use super::{GROUPS, snake};
 
     #[test]
     fn snakes() {
@@ -347,21 +274,6 @@ mod tests {
             ("chunk-cache", "chunk_cache"),
         ] {
             assert_eq!(snake(name), expect);
-        }
-    }
-
-    /// One name has one type, one help text and one set of labels.
-    #[test]
-    fn families_agree() {
-        let mut seen = BTreeMap::new();
-        for one in described() {
-            assert!(exposition::is_metric_name(&one.name), "{}", one.name);
-            let is_counter = one.kind == exposition::Kind::Counter;
-            assert_eq!(is_counter, one.name.ends_with("_total"), "{}", one.name);
-            assert!(one.help.ends_with('.'), "{}", one.name);
-            let what = (one.kind, one.labels, one.help);
-            let first = seen.entry(one.name.clone()).or_insert_with(|| what.clone());
-            assert_eq!(*first, what, "{}", one.name);
         }
     }
 

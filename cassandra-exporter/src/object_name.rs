@@ -7,7 +7,6 @@ use std::fmt;
 pub(crate) struct ObjectName {
     /// As it came: so it is asked for.
     text: String,
-    domain: usize,
     /// Where keys and values stand in the text.
     properties: Vec<(Span, Span)>,
 }
@@ -28,6 +27,9 @@ impl ObjectName {
             let rest = text.get(at..)?;
             let equals = rest.find('=')?;
             let key = Span(at, at + equals);
+            if rest.get(..equals).is_none_or(|it| it.contains(',')) {
+                return None;
+            }
             let start = at + equals + 1;
             let value = text.get(start..)?;
             let length = match value.strip_prefix('"') {
@@ -47,17 +49,12 @@ impl ObjectName {
         }
         Some(Self {
             text: text.to_owned(),
-            domain,
             properties,
         })
     }
 
     pub(crate) fn text(&self) -> &str {
         &self.text
-    }
-
-    pub(crate) fn domain(&self) -> &str {
-        self.text.get(..self.domain).unwrap_or("")
     }
 
     fn at(&self, span: Span) -> &str {
@@ -132,7 +129,6 @@ mod tests {
             "org.apache.cassandra.metrics:type=Table,keyspace=ks,scope=\"a,b=\\\"c\",name=X",
         )
         .unwrap();
-        assert_eq!(name.domain(), "org.apache.cassandra.metrics");
         assert_eq!(name.get("type"), Some("Table"));
         assert_eq!(name.get("scope"), Some("a,b=\\\"c"));
         assert_eq!(name.get("name"), Some("X"));

@@ -122,6 +122,7 @@ const PENDING_HINTS: Desc = Desc::new(
 )
 .labels(&["endpoint"]);
 
+#[cfg(test)]
 pub(crate) const DESCS: &[Desc] = &[
     NODE_INFO,
     OPERATION_MODE,

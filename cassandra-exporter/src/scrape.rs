@@ -71,6 +71,7 @@ const DISCOVERY_AGE: Desc = Desc::new(
     "How long ago that was.",
 );
 
+#[cfg(test)]
 pub(crate) const DESCS: &[Desc] = &[
     UP,
     COMPLETE,

@@ -24,10 +24,6 @@ impl Bulk {
         self.len
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     pub(crate) fn read(&mut self, bean: &str, attributes: &[&str]) {
         self.read_parts(&[bean], &attributes_text(attributes));
     }

@@ -16,6 +16,7 @@ pub(crate) enum Scope {
 }
 
 impl Scope {
+    #[cfg(test)]
     pub(crate) const ALL: [Self; 3] = [Self::Node, Self::Keyspace, Self::Table];
 
     pub(crate) const fn prefix(self) -> &'static str {
@@ -26,6 +27,7 @@ impl Scope {
         }
     }
 
+    #[cfg(test)]
     pub(crate) const fn labels(self) -> &'static [&'static str] {
         match self {
             Self::Node => &[],
@@ -35,6 +37,7 @@ impl Scope {
     }
 
     /// The beans' `type`.
+    #[cfg(test)]
     pub(crate) const fn bean(self) -> &'static str {
         match self {
             Self::Node | Self::Table => "Table",
