@@ -1,10 +1,11 @@
-//! Families to text.
+//! Families to text, and the door to all formats.
 
 use std::{collections::BTreeSet, fmt, io::Write as _};
 
 use crate::{
     Family, Format, Kind, Labels, Metric, Value,
     number::{go_float, open_float},
+    protobuf,
 };
 
 /// The last line of OpenMetrics.
@@ -13,17 +14,27 @@ const END: &[u8] = b"# EOF\n";
 /// Writes an exposition. The families must be as [`crate::gather`] gives them; those without metrics are left out.
 ///
 /// In OpenMetrics a counter's name must end in `_total`; one that does not is written with the type `unknown`, so that
-/// a metric has the same name in both formats.
+/// a metric has the same name in both formats. In protobuf a sum that is not known is NaN, because readers take one that is
+/// missing for 0.
 #[must_use]
 pub fn write(families: &[Family], format: Format) -> Vec<u8> {
+    match format {
+        Format::Text => text(families, false),
+        Format::OpenMetrics => text(families, true),
+        Format::Protobuf => protobuf::write(families),
+    }
+}
+
+fn text(families: &[Family], open: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(families.iter().map(size).sum::<usize>() + END.len());
-    let taken: BTreeSet<&str> = match format {
-        Format::Text => BTreeSet::new(),
-        Format::OpenMetrics => families.iter().map(Family::name).collect(),
+    let taken: BTreeSet<&str> = if open {
+        families.iter().map(Family::name).collect()
+    } else {
+        BTreeSet::new()
     };
     for family in families.iter().filter(|it| !it.metrics.is_empty()) {
         let writer = Writer {
-            format,
+            open,
             name: family.name(),
         };
         writer.head(&mut out, family, &taken);
@@ -31,7 +42,7 @@ pub fn write(families: &[Family], format: Format) -> Vec<u8> {
             writer.metric(&mut out, metric);
         }
     }
-    if format == Format::OpenMetrics {
+    if open {
         out.extend_from_slice(END);
     }
     out
@@ -70,29 +81,30 @@ pub(crate) fn labels_text(labels: &Labels) -> String {
 }
 
 struct Writer<'a> {
-    format: Format,
+    /// OpenMetrics, not the text format 0.0.4.
+    open: bool,
     name: &'a str,
 }
 
 impl Writer<'_> {
     fn head(&self, out: &mut Vec<u8>, family: &Family, taken: &BTreeSet<&str>) {
-        let (name, kind) = match (self.format, family.kind()) {
-            (Format::Text, kind) => (self.name, kind.as_str()),
-            (Format::OpenMetrics, Kind::Untyped) => (self.name, "unknown"),
-            (Format::OpenMetrics, Kind::Counter) => {
+        let (name, kind) = match (self.open, family.kind()) {
+            (false, kind) => (self.name, kind.as_str()),
+            (true, Kind::Untyped) => (self.name, "unknown"),
+            (true, Kind::Counter) => {
                 match self.name.strip_suffix("_total") {
                     // The bare name may belong to another family.
                     Some(bare) if !bare.is_empty() && !taken.contains(bare) => (bare, "counter"),
                     Some(_) | None => (self.name, "unknown"),
                 }
             }
-            (Format::OpenMetrics, kind) => (self.name, kind.as_str()),
+            (true, kind) => (self.name, kind.as_str()),
         };
         if !family.help().is_empty() {
             out.extend_from_slice(b"# HELP ");
             out.extend_from_slice(name.as_bytes());
             out.push(b' ');
-            escape(out, family.help(), self.format == Format::OpenMetrics);
+            escape(out, family.help(), self.open);
             out.push(b'\n');
         }
         out.extend_from_slice(b"# TYPE ");
@@ -144,32 +156,32 @@ impl Writer<'_> {
     ) {
         out.extend_from_slice(self.name.as_bytes());
         out.extend_from_slice(suffix.as_bytes());
-        let bound = extra.map(|(name, bound)| (name, bound, self.format));
+        let bound = extra.map(|(name, bound)| (name, bound, self.open));
         write_labels(out, &metric.labels, bound);
         out.push(b' ');
-        number(out, value, self.format);
+        number(out, value, self.open);
         if let Some(milliseconds) = metric.timestamp {
             out.push(b' ');
-            match self.format {
-                Format::Text => append(out, format_args!("{milliseconds}")),
-                Format::OpenMetrics => {
-                    let (sign, rest) = (milliseconds < 0, milliseconds.unsigned_abs());
-                    let sign = if sign { "-" } else { "" };
-                    append(
-                        out,
-                        format_args!("{sign}{}.{:03}", rest / 1000, rest % 1000),
-                    );
-                }
+            if self.open {
+                let sign = if milliseconds < 0 { "-" } else { "" };
+                let rest = milliseconds.unsigned_abs();
+                append(
+                    out,
+                    format_args!("{sign}{}.{:03}", rest / 1000, rest % 1000),
+                );
+            } else {
+                append(out, format_args!("{milliseconds}"));
             }
         }
         out.push(b'\n');
     }
 }
 
-fn number(out: &mut Vec<u8>, value: f64, format: Format) {
-    match format {
-        Format::Text => go_float(out, value),
-        Format::OpenMetrics => open_float(out, value),
+fn number(out: &mut Vec<u8>, value: f64, open: bool) {
+    if open {
+        open_float(out, value);
+    } else {
+        go_float(out, value);
     }
 }
 
@@ -179,7 +191,7 @@ fn append(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
 }
 
 /// `bound` is the label that a part of a histogram or summary has beyond the metric's own.
-fn write_labels(out: &mut Vec<u8>, labels: &Labels, bound: Option<(&str, f64, Format)>) {
+fn write_labels(out: &mut Vec<u8>, labels: &Labels, bound: Option<(&str, f64, bool)>) {
     if labels.is_empty() && bound.is_none() {
         return;
     }
@@ -192,11 +204,11 @@ fn write_labels(out: &mut Vec<u8>, labels: &Labels, bound: Option<(&str, f64, Fo
         out.push(b'"');
         separator = b',';
     }
-    if let Some((name, bound, format)) = bound {
+    if let Some((name, bound, open)) = bound {
         out.push(separator);
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b"=\"");
-        number(out, bound, format);
+        number(out, bound, open);
         out.push(b'"');
     }
     out.push(b'}');
