@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use client::Url;
-use daemon::{CommonFlags, Secret};
+use daemon::{CommonFlags, FileFlags, Secret};
 use regex::Regex;
 
 use crate::{
@@ -16,6 +16,8 @@ use crate::{
 pub(crate) struct Flags {
     #[command(flatten)]
     pub(crate) common: CommonFlags,
+    #[command(flatten)]
+    file: FileFlags,
     #[command(flatten)]
     pub(crate) jolokia: JolokiaFlags,
     #[command(flatten)]

@@ -38,7 +38,7 @@ const LONGEST_SCRAPE: Duration = Duration::from_secs(60);
 /// The program: reads its command line, and serves until it is told to end.
 #[must_use]
 pub fn main() -> ExitCode {
-    daemon::main(&PROGRAM, run)
+    daemon::main_with_file(&PROGRAM, run)
 }
 
 async fn run(flags: Flags) -> Result<(), Box<dyn Error + Send + Sync>> {
