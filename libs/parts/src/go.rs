@@ -49,6 +49,7 @@ const AT_LEAST: (u32, u32) = (1, 21);
 const DEBIAN: Part = Part {
     program: "go",
     package: "golang-1.19-go",
+    needs: &[],
     path: "usr/lib/go-1.19/bin/go",
     at_least: AT_LEAST,
 };
@@ -81,6 +82,7 @@ pub fn program(folder: &Path, name: &'static str) -> Result<PathBuf, PartError> 
     let part = Part {
         program: name,
         package: name,
+        needs: &[],
         path: "",
         at_least: (0, 0),
     };
@@ -112,6 +114,7 @@ pub(crate) fn build(module: &Module, cache: &Path) -> Result<PathBuf, PartError>
     let part = Part {
         program: module.program,
         package: module.module,
+        needs: &[],
         path: "",
         at_least: (0, 0),
     };

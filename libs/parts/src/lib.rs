@@ -1,8 +1,11 @@
-//! Real programs that are not ours: found on the machine when they are new enough, else fetched from Debian's packages, or
-//! built from Go's modules, into a cache of the user's own. Nothing is installed, and root is not needed.
+//! Real programs that are not ours: found on the machine when they are new enough, else fetched from Debian's packages,
+//! built from Go's modules, or fetched by Maven, into a cache of the user's own. Nothing is installed, and root is not needed.
 
+pub mod cassandra;
 mod debian;
 mod go;
+mod java;
+mod maven;
 
 use std::{
     fs, io,
@@ -17,6 +20,8 @@ pub struct Part {
     pub program: &'static str,
     /// The Debian package that holds it.
     pub package: &'static str,
+    /// Other packages that it does not run without; they are unpacked into the same folder.
+    pub needs: &'static [&'static str],
     /// Where it stands in the package.
     pub path: &'static str,
     /// Older ones on the machine are passed over.
@@ -28,24 +33,30 @@ pub const ALL: &[Part] = &[
     Part {
         program: "amtool",
         package: "prometheus-alertmanager",
+        needs: &[],
         path: "usr/bin/amtool",
         at_least: (0, 25),
     },
+    java::JAVA,
+    maven::MAVEN,
     Part {
         program: "prometheus",
         package: "prometheus",
+        needs: &[],
         path: "usr/bin/prometheus",
         at_least: (2, 42),
     },
     Part {
         program: "prometheus-node-exporter",
         package: "prometheus-node-exporter",
+        needs: &[],
         path: "usr/bin/prometheus-node-exporter",
         at_least: (1, 5),
     },
     Part {
         program: "promtool",
         package: "prometheus",
+        needs: &[],
         path: "usr/bin/promtool",
         at_least: (2, 42),
     },
@@ -53,18 +64,21 @@ pub const ALL: &[Part] = &[
     Part {
         program: "python3-aiosmtpd",
         package: "python3-aiosmtpd",
+        needs: &[],
         path: "usr/lib/python3/dist-packages/aiosmtpd/__init__.py",
         at_least: (1, 4),
     },
     Part {
         program: "python3-attr",
         package: "python3-attr",
+        needs: &[],
         path: "usr/lib/python3/dist-packages/attr/__init__.py",
         at_least: (22, 2),
     },
     Part {
         program: "python3-public",
         package: "python3-public",
+        needs: &[],
         path: "usr/lib/python3/dist-packages/public/__init__.py",
         at_least: (2, 3),
     },
@@ -107,6 +121,14 @@ pub enum PartError {
         /// What apt or dpkg said.
         reason: String,
     },
+    /// Maven's repositories cannot be reached, or do not have it.
+    #[error("cannot fetch {what} by Maven: {reason}")]
+    Maven {
+        /// What was to be fetched.
+        what: String,
+        /// What Maven said.
+        reason: String,
+    },
 }
 
 /// Finds a program: on the PATH when it is new enough, in the cache, or fetched, which is said on standard error.
@@ -115,12 +137,7 @@ pub enum PartError {
 /// When it is nowhere and cannot be fetched.
 pub fn find(program: &str) -> Result<Found, PartError> {
     if let Some(module) = MODULES.iter().find(|it| it.program == program) {
-        let cache = cache();
-        fs::create_dir_all(&cache).map_err(|source| PartError::Cache {
-            path: cache.clone(),
-            source,
-        })?;
-        let path = go::build(module, &cache)?;
+        let path = go::build(module, &made_cache()?)?;
         return Ok(Found { path, root: None });
     }
     let part = ALL.iter().find(|it| it.program == program);
@@ -130,11 +147,20 @@ pub fn find(program: &str) -> Result<Found, PartError> {
     {
         return Ok(Found { path, root: None });
     }
-    let cache = cache();
-    fs::create_dir_all(&cache).map_err(|source| PartError::Cache {
-        path: cache.clone(),
-        source,
-    })?;
+    fetched(part)
+}
+
+/// Fetches a program of the table from Debian's packages, also when the machine has one; for those that want exactly that.
+///
+/// # Errors
+/// When it is no such program, or cannot be fetched.
+pub fn fetch(program: &str) -> Result<Found, PartError> {
+    let part = ALL.iter().find(|it| it.program == program);
+    fetched(part.ok_or_else(|| PartError::Unknown(program.to_owned()))?)
+}
+
+fn fetched(part: &Part) -> Result<Found, PartError> {
+    let cache = made_cache()?;
     let root = cache.join("debian").join(part.package);
     let found = Found {
         path: root.join(part.path),
@@ -157,6 +183,15 @@ fn cache() -> PathBuf {
         .or_else(|| set("HOME").map(|it| it.join(".cache")))
         .unwrap_or_else(std::env::temp_dir)
         .join("scalar-dl-monitoring")
+}
+
+fn made_cache() -> Result<PathBuf, PartError> {
+    let cache = cache();
+    fs::create_dir_all(&cache).map_err(|source| PartError::Cache {
+        path: cache.clone(),
+        source,
+    })?;
+    Ok(cache)
 }
 
 /// The first program of this name on the PATH.
