@@ -1,7 +1,8 @@
 //! What a node is to be: a builder, and from it the files and the command line.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, hash_map::RandomState},
+    hash::{BuildHasher as _, Hasher as _},
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
@@ -60,21 +61,20 @@ impl Ports {
     }
 }
 
+/// A port that nobody listens on, below those that the kernel gives to outgoing connections (`ip_local_port_range`): between now and
+/// the node's start one of those may be taken by anybody who calls somebody.
 fn free_on_all(addresses: &[Ipv4Addr], held: &mut Vec<TcpListener>) -> io::Result<u16> {
-    const TRIES: usize = 50;
+    const TRIES: usize = 200;
+    const FIRST: u16 = 12_000;
+    const COUNT: u64 = 20_000;
     let mut last = io::ErrorKind::AddrInUse.into();
     for _ in 0..TRIES {
-        // The first address chooses.
-        let mut port = 0;
-        let mut all = Vec::new();
-        let taken = addresses.iter().try_for_each(|address| {
-            let listener = TcpListener::bind((*address, port))?;
-            port = listener.local_addr()?.port();
-            all.push(listener);
-            io::Result::Ok(())
-        });
-        match taken {
-            Ok(()) => {
+        // Its seed is random.
+        let random = RandomState::new().build_hasher().finish() % COUNT;
+        let port = FIRST + u16::try_from(random).unwrap_or(0);
+        let all = addresses.iter().map(|it| TcpListener::bind((*it, port)));
+        match all.collect::<io::Result<Vec<_>>>() {
+            Ok(mut all) => {
                 held.append(&mut all);
                 return Ok(port);
             }
