@@ -16,6 +16,22 @@ const PROGRAM: Program = Program {
 struct Flags {
     #[command(flatten)]
     common: CommonFlags,
+    #[command(flatten)]
+    _jolokia: JolokiaFlags,
+}
+
+/// Where the node will be read; taken so that it can be started as it will be.
+#[derive(Debug, clap::Args)]
+struct JolokiaFlags {
+    /// Jolokia of the node
+    #[arg(long = "jolokia.url", value_name = "URL")]
+    url: Option<String>,
+    /// User that it asks for
+    #[arg(long = "jolokia.username", value_name = "NAME")]
+    username: Option<String>,
+    /// File with the password that it asks for
+    #[arg(long = "jolokia.password-file", value_name = "FILE")]
+    password_file: Option<std::path::PathBuf>,
 }
 
 impl AsRef<CommonFlags> for Flags {
