@@ -332,7 +332,7 @@ fn data_of_the_first_format() {
     let hook = Upstream::start(vec![Answer::ok("")]);
     let url = hook.url("/");
     let place = Place::new(&format!(
-        "route: {{receiver: team, group_by: [alertname], group_wait: 0s, group_interval: 1s, repeat_interval: 4h}}\nreceivers:\n- name: \
+        "route: {{receiver: team, group_by: [alertname], group_wait: 0s, group_interval: 1s, repeat_interval: 5200w}}\nreceivers:\n- name: \
          team\n  webhook_configs: [{{url: '{url}'}}]\n"
     ));
     fs::create_dir(place.data()).unwrap();

@@ -293,15 +293,17 @@ pub(crate) fn parse(page: &[u8]) -> Option<Stats> {
 fn histogram(bytes: &[u8]) -> Option<exposition::Histogram> {
     let count = u64_at(bytes, 0)?.min(BINS);
     let mut found = exposition::Histogram::default();
+    let mut sum = 0.0;
     for at in 0..usize::try_from(count).ok()? {
         let bin = bytes.get(8 + at * BIN..)?;
         let (lower, upper) = (float(u64_at(bin, 0)?) / 1e6, float(u64_at(bin, 8)?) / 1e6);
         let inside = f64::from(u32_at(bin, 16)?);
         found.count += inside;
-        found.sum += inside * f64::midpoint(lower, upper);
+        sum += inside * f64::midpoint(lower, upper);
         found.buckets.push((upper, found.count));
     }
     found.buckets.push((f64::INFINITY, found.count));
+    found.sum = Some(sum);
     Some(found)
 }
 

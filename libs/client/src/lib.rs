@@ -16,7 +16,7 @@ pub use self::{
     tls::{Tls, TlsVersion, tls},
 };
 
-/// Connections to one host that are kept for the next call.
+/// Connections to one host that are kept for the next call, when nothing else is said.
 const KEPT: usize = 64;
 
 /// How a client connects and how long it waits. Clients of equal settings are as good as one.
@@ -30,6 +30,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// How many redirections are followed.
     pub redirects: usize,
+    /// How many connections to one host are kept for the next call.
+    pub kept: usize,
     /// Whom to trust and who we are.
     pub tls: Tls,
     /// The way there; none is asked of the environment.
@@ -45,6 +47,7 @@ impl Settings {
             connect_timeout: Duration::from_secs(5).min(timeout),
             timeout,
             redirects: 0,
+            kept: KEPT,
             tls: Tls::default(),
             proxy: Proxy::default(),
         }
@@ -90,7 +93,7 @@ pub fn client(settings: &Settings) -> Result<Client, ClientError> {
         .user_agent(&settings.user_agent)
         .connect_timeout(settings.connect_timeout)
         .timeout(settings.timeout)
-        .pool_max_idle_per_host(KEPT)
+        .pool_max_idle_per_host(settings.kept)
         .redirect(redirect)
         .tls_backend_preconfigured(tls(&settings.tls)?)
         .no_proxy();

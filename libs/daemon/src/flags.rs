@@ -1,8 +1,12 @@
 //! Command lines as Prometheus' own programs have them, each flag also as an environment variable.
 
+mod file;
+
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{CommandFactory, FromArgMatches};
+
+pub use file::{FileFlags, FlagsError, parse_with_file};
 
 use crate::{Program, log};
 

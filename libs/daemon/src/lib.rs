@@ -14,12 +14,14 @@ mod service;
 mod tls;
 mod web_config;
 
-pub use flags::{CommonFlags, WebFlags};
+pub use flags::{CommonFlags, FileFlags, FlagsError, WebFlags};
 pub use listen::ListenError;
 pub use log::chain;
 pub use own_metrics::{families_of, own_families};
 pub use program::Program;
 pub use registry::{CollectError, Collector, Filter, FilterError, Registry, Scrape};
 pub use secret::Secret;
-pub use service::{BeforeScrape, Link, Reload, ServeError, Service, Settings, main, main_with};
+pub use service::{
+    BeforeScrape, Link, Reload, ServeError, Service, Settings, main, main_with, main_with_file,
+};
 pub use web_config::WebConfigError;

@@ -136,8 +136,9 @@ fn family(its: &proto::MetricFamily) -> Option<Family> {
                     buckets: buckets
                         .map(|it| (it.upper_bound(), it.cumulative_count() as f64))
                         .collect(),
-                    sum: its.get_sample_sum(),
+                    sum: Some(its.get_sample_sum()),
                     count: its.get_sample_count() as f64,
+                    native: None,
                 }))
             }
             Kind::Summary => {
@@ -145,7 +146,7 @@ fn family(its: &proto::MetricFamily) -> Option<Family> {
                 let quantiles = its.get_quantile().iter();
                 Value::Summary(Box::new(Summary {
                     quantiles: quantiles.map(|it| (it.quantile(), it.value())).collect(),
-                    sum: its.sample_sum(),
+                    sum: Some(its.sample_sum()),
                     count: its.sample_count() as f64,
                 }))
             }

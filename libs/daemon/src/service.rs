@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use crate::{
-    CommonFlags, Filter, Program, Registry, WebFlags, chain, flags,
+    CommonFlags, Filter, FlagsError, Program, Registry, WebFlags, chain, flags,
     http::{
         self, Handler, Limits, Method, Reply, Request, StatusCode, landing, server::Server, text,
     },
@@ -412,13 +412,44 @@ where
     Flags: CommandFactory + FromArgMatches + AsRef<CommonFlags>,
     Run: Future<Output = Result<(), Box<dyn Error + Send + Sync>>>,
 {
+    let flags = flags::parse(program, arguments).map_err(FlagsError::from);
+    start(program, flags, run)
+}
+
+/// [`main`] of a program whose flags may also stand in the file of `--config.file`: `Flags` has [`crate::FileFlags`]. A mistake in
+/// the file is one line on standard error, and the exit code 2.
+pub fn main_with_file<Flags, Run>(
+    program: &'static Program,
+    run: impl FnOnce(Flags) -> Run,
+) -> ExitCode
+where
+    Flags: CommandFactory + FromArgMatches + AsRef<CommonFlags>,
+    Run: Future<Output = Result<(), Box<dyn Error + Send + Sync>>>,
+{
+    let flags = flags::parse_with_file(program, std::env::args_os());
+    start(program, flags, run)
+}
+
+fn start<Flags, Run>(
+    program: &'static Program,
+    flags: Result<Flags, FlagsError>,
+    run: impl FnOnce(Flags) -> Run,
+) -> ExitCode
+where
+    Flags: AsRef<CommonFlags>,
+    Run: Future<Output = Result<(), Box<dyn Error + Send + Sync>>>,
+{
     memory::one_heap();
-    let flags = match flags::parse::<Flags>(program, arguments) {
+    let flags = match flags {
         Ok(flags) => flags,
-        Err(error) => {
+        Err(FlagsError::CommandLine(error)) => {
             // Nothing can be done about a closed standard error.
             drop(error.print());
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+        Err(error) => {
+            last_word(program, &error);
+            return ExitCode::from(2);
         }
     };
     log::init(&flags.as_ref().log);
@@ -437,16 +468,18 @@ where
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            #[expect(
-                clippy::print_stderr,
-                reason = "the last word of a program that cannot start"
-            )]
-            {
-                eprintln!("{}: {}", program.name, chain(error.as_ref()));
-            }
+            last_word(program, error.as_ref());
             ExitCode::FAILURE
         }
     }
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "the last word of a program that cannot start"
+)]
+fn last_word(program: &Program, error: &(dyn Error + 'static)) {
+    eprintln!("{}: {}", program.name, chain(error));
 }
 
 /// Threads for connections, and a bounded number more for what blocks.
@@ -462,9 +495,36 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{process::ExitCode, time::Duration};
 
-    use super::scrape_deadline;
+    use super::{scrape_deadline, start};
+    use crate::{CommonFlags, FlagsError, Program};
+
+    struct Flags(CommonFlags);
+
+    impl AsRef<CommonFlags> for Flags {
+        fn as_ref(&self) -> &CommonFlags {
+            &self.0
+        }
+    }
+
+    #[test]
+    fn a_wrong_file_of_flags_ends_the_program() {
+        const PROGRAM: Program = Program {
+            name: "test-exporter",
+            namespace: "test_exporter",
+            about: "A test.",
+            listen: ":9999",
+            version: "1.2.3",
+        };
+        let error = FlagsError::File {
+            path: "x.yml".into(),
+            line: 3,
+            reason: "a mistake".to_owned(),
+        };
+        let ended = start(&PROGRAM, Err(error), async |_: Flags| Ok(()));
+        assert_eq!(ended, ExitCode::from(2));
+    }
 
     #[test]
     fn deadlines() {

@@ -148,6 +148,14 @@ fn formats_and_compression() {
     let expect = "content-type: application/openmetrics-text; version=1.0.0; charset=utf-8";
     assert!(head.contains(expect), "{head}");
     exposition::parse::open_metrics(std::str::from_utf8(&body).unwrap()).unwrap();
+    let protobuf = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
+    let (head, body) = ask(&[("Accept", protobuf)]);
+    let expect = format!("content-type: {protobuf}").to_ascii_lowercase();
+    assert!(head.contains(&expect), "{head}");
+    assert!(
+        body.windows(24).any(|it| it == b"test_exporter_build_info"),
+        "{body:?}"
+    );
     let (head, packed) = ask(&[("Accept-Encoding", "gzip")]);
     assert!(head.contains("content-encoding: gzip"), "{head}");
     assert!(head.contains("vary: accept-encoding"), "{head}");

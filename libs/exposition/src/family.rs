@@ -1,6 +1,6 @@
 //! Families of metrics: what collectors give, what parsers return and what is written.
 
-use std::{borrow::Cow, cmp::Ordering, fmt};
+use std::{borrow::Cow, cmp::Ordering, fmt, sync::Arc};
 
 use crate::{Desc, NameError, is_label_name, is_metric_name};
 
@@ -39,13 +39,20 @@ impl fmt::Display for Kind {
     }
 }
 
-/// A set of labels, sorted by name, each name once.
+/// A name and its value.
+type Pair = (Cow<'static, str>, Cow<'static, str>);
+
+/// A set of labels, sorted by name, each name once. A clone is the same set in the same memory: a thousand metrics with
+/// one set cost one set. A change copies a set that others hold too.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Labels(Vec<(Cow<'static, str>, Cow<'static, str>)>);
+pub struct Labels(
+    /// None when empty, so that equal sets are equal values.
+    Option<Arc<[Pair]>>,
+);
 
 impl Labels {
     /// No labels.
-    pub const EMPTY: Self = Self(Vec::new());
+    pub const EMPTY: Self = Self(None);
 
     /// A set from pairs in any order.
     ///
@@ -56,7 +63,7 @@ impl Labels {
         N: Into<Cow<'static, str>>,
         V: Into<Cow<'static, str>>,
     {
-        let mut labels: Vec<_> = pairs
+        let mut labels: Vec<Pair> = pairs
             .into_iter()
             .map(|(name, value)| (name.into(), value.into()))
             .collect();
@@ -73,18 +80,57 @@ impl Labels {
                 return Err(NameError::DuplicateLabel(a.clone().into_owned()));
             }
         }
-        Ok(Self(labels))
+        Ok(Self::sorted(labels))
+    }
+
+    /// The labels that a description names, with values in its order.
+    ///
+    /// # Panics
+    /// When there are more or fewer values than the [`Desc`] has labels: a mistake in the program, not in its input.
+    #[must_use]
+    pub fn of_desc(desc: &Desc, values: &[&str]) -> Self {
+        Self::of(desc.name, desc.labels, values)
     }
 
     /// Names were checked by [`Desc`].
-    fn of(names: &'static [&'static str], values: &[&str]) -> Self {
-        let mut labels: Vec<_> = names
+    fn of(metric: &str, names: &'static [&'static str], values: &[&str]) -> Self {
+        assert_eq!(
+            values.len(),
+            names.len(),
+            "{metric} has the labels {names:?}"
+        );
+        if names.is_empty() {
+            return Self::EMPTY;
+        }
+        // The number of pairs is known here: they are collected into the shared memory at once.
+        let mut pairs: Arc<[Pair]> = names
             .iter()
             .zip(values)
             .map(|(&name, &value)| (Cow::Borrowed(name), Cow::Owned(value.to_owned())))
             .collect();
-        labels.sort_unstable_by(|a: &(Cow<'_, str>, _), b| a.0.cmp(&b.0));
-        Self(labels)
+        if let Some(pairs) = Arc::get_mut(&mut pairs) {
+            pairs.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        }
+        Self(Some(pairs))
+    }
+
+    fn sorted(pairs: Vec<Pair>) -> Self {
+        Self((!pairs.is_empty()).then(|| pairs.into()))
+    }
+
+    fn pairs(&self) -> &[Pair] {
+        self.0.as_deref().unwrap_or_default()
+    }
+
+    /// The pairs to change them: moved out of a set that nobody else holds, else copied.
+    fn take(&mut self) -> Vec<Pair> {
+        let Some(mut pairs) = self.0.take() else {
+            return Vec::new();
+        };
+        match Arc::get_mut(&mut pairs) {
+            Some(pairs) => pairs.iter_mut().map(std::mem::take).collect(),
+            None => pairs.to_vec(),
+        }
     }
 
     /// The value of a label.
@@ -107,38 +153,43 @@ impl Labels {
         if !is_label_name(&name) {
             return Err(NameError::Label(name.into_owned()));
         }
-        match self.0.binary_search_by(|(its, _)| its.cmp(&name)) {
+        let mut pairs = self.take();
+        match pairs.binary_search_by(|(its, _)| its.cmp(&name)) {
             Ok(at) => {
-                if let Some(label) = self.0.get_mut(at) {
-                    label.1 = value.into();
+                if let Some(pair) = pairs.get_mut(at) {
+                    pair.1 = value.into();
                 }
             }
-            Err(at) => self.0.insert(at, (name, value.into())),
+            Err(at) => pairs.insert(at, (name, value.into())),
         }
+        *self = Self::sorted(pairs);
         Ok(())
     }
 
     /// Takes a label out and gives its value.
     pub fn remove(&mut self, name: &str) -> Option<String> {
-        let at = self.0.iter().position(|(its, _)| its == name)?;
-        Some(self.0.remove(at).1.into_owned())
+        let at = self.pairs().iter().position(|(its, _)| its == name)?;
+        let mut pairs = self.take();
+        let (_, value) = pairs.remove(at);
+        *self = Self::sorted(pairs);
+        Some(value.into_owned())
     }
 
     /// Names and values, sorted by name.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (&**name, &**value))
+        self.pairs().iter().map(|(name, value)| (&**name, &**value))
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.pairs().len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
     }
 
     /// The order in which Prometheus' client libraries list the metrics of a family: fewer labels first, then by value.
@@ -146,8 +197,8 @@ impl Labels {
         self.len()
             .cmp(&other.len())
             .then_with(|| {
-                let mine = self.0.iter().map(|(_, value)| value);
-                mine.cmp(other.0.iter().map(|(_, value)| value))
+                let mine = self.pairs().iter().map(|(_, value)| value);
+                mine.cmp(other.pairs().iter().map(|(_, value)| value))
             })
             .then_with(|| self.cmp(other))
     }
@@ -158,10 +209,29 @@ impl Labels {
 pub struct Histogram {
     /// Upper bounds (inclusive) with cumulative counts. The bucket `+Inf` is written from `count` when it is not here.
     pub buckets: Vec<(f64, f64)>,
-    /// The sum of all observations.
-    pub sum: f64,
+    /// The sum of all observations; left out when it is not known.
+    pub sum: Option<f64>,
     /// The number of observations.
     pub count: f64,
+    /// The same observations in exponential buckets. The text formats have no place for them: there a histogram without
+    /// other buckets has `+Inf` alone, as Prometheus' client for Go writes it.
+    pub native: Option<Native>,
+}
+
+/// Buckets of a native histogram, of observations that are not negative.
+///
+/// The bucket of index `i` counts what is above `base^(i-1)` and not above `base^i`, where `base` is `2^(2^-schema)`
+/// (<https://prometheus.io/docs/specs/native_histograms/>).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Native {
+    /// How fine the buckets are, from -4 (each 65,536 times as wide as the one before) to 8 (1.0027 times).
+    pub schema: i8,
+    /// What is not above it is counted in `zero_count`.
+    pub zero_threshold: f64,
+    /// Observations of zero or close to it.
+    pub zero_count: u64,
+    /// Indexes of buckets with what is counted in each alone, sorted by index; empty buckets may be left out.
+    pub positive: Vec<(i32, u64)>,
 }
 
 /// Quantiles of observations.
@@ -169,8 +239,8 @@ pub struct Histogram {
 pub struct Summary {
     /// Quantiles (0 to 1) with their values.
     pub quantiles: Vec<(f64, f64)>,
-    /// The sum of all observations.
-    pub sum: f64,
+    /// The sum of all observations; left out when it is not known.
+    pub sum: Option<f64>,
     /// The number of observations.
     pub count: f64,
 }
@@ -283,14 +353,7 @@ impl Family {
     /// # Panics
     /// When there are more or fewer values than the [`Desc`] has labels: a mistake in the program, not in its input.
     pub fn push(&mut self, values: &[&str], value: f64) {
-        assert_eq!(
-            values.len(),
-            self.label_names.len(),
-            "{} has the labels {:?}",
-            self.name,
-            self.label_names
-        );
-        let labels = Labels::of(self.label_names, values);
+        let labels = self.labels(values);
         self.push_labels(labels, value);
     }
 
@@ -299,25 +362,24 @@ impl Family {
     /// # Panics
     /// When there are more or fewer values than labels.
     pub fn push_histogram(&mut self, values: &[&str], histogram: Histogram) {
-        assert_eq!(
-            values.len(),
-            self.label_names.len(),
-            "{} has the labels {:?}",
-            self.name,
-            self.label_names
-        );
-        self.metrics.push(Metric {
-            labels: Labels::of(self.label_names, values),
-            value: Value::Histogram(Box::new(histogram)),
-            timestamp: None,
-        });
+        let labels = self.labels(values);
+        self.push_value(labels, Value::Histogram(Box::new(histogram)));
     }
 
-    /// Adds a number with labels known at run time only.
+    fn labels(&self, values: &[&str]) -> Labels {
+        Labels::of(&self.name, self.label_names, values)
+    }
+
+    /// Adds a number with labels known at run time only, or shared with other metrics.
     pub fn push_labels(&mut self, labels: Labels, value: f64) {
+        self.push_value(labels, Value::Number(value));
+    }
+
+    /// Adds a number, a histogram or a summary, which must be what the family's type says.
+    pub fn push_value(&mut self, labels: Labels, value: Value) {
         self.metrics.push(Metric {
             labels,
-            value: Value::Number(value),
+            value,
             timestamp: None,
         });
     }
@@ -468,6 +530,22 @@ mod tests {
     }
 
     #[test]
+    fn a_clone_shares_until_it_changes() {
+        let one = Labels::of_desc(&A, &["2", "1"]);
+        assert_eq!(one, Labels::new([("x", "1"), ("y", "2")]).unwrap());
+        let mut two = one.clone();
+        assert!(std::ptr::eq(one.pairs().as_ptr(), two.pairs().as_ptr()));
+        two.set("x", "9").unwrap();
+        assert_eq!((one.get("x"), two.get("x")), (Some("1"), Some("9")));
+        assert_eq!(two.remove("none"), None);
+        assert_eq!(two.remove("x").as_deref(), Some("9"));
+        assert_eq!(two.remove("y").as_deref(), Some("2"));
+        assert_eq!(two, Labels::EMPTY);
+        assert!(two.is_empty() && two < one);
+        assert_eq!(Labels::new::<String, String>([]), Ok(Labels::EMPTY));
+    }
+
+    #[test]
     fn gather_merges_sorts_and_reports() {
         let mut one = Family::of(&A);
         one.push(&["2", "1"], 1.0);
@@ -519,6 +597,8 @@ mod tests {
             let mut family = Family::of(&A);
             family.push(&["1"], 1.0);
         });
+        assert!(result.is_err_and(|it| it.is::<String>()));
+        let result = std::panic::catch_unwind(|| Labels::of_desc(&A, &["1", "2", "3"]));
         assert!(result.is_err_and(|it| it.is::<String>()));
     }
 }

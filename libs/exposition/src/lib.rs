@@ -1,8 +1,9 @@
-//! The Prometheus text formats: families of samples, a writer and a strict parser for both of them. Pure: no I/O, no clock.
+//! The formats of Prometheus' metrics: families of samples, a writer, and a strict parser for text. Pure: no I/O, no clock.
 //!
-//! Two formats are meant: the text format 0.0.4 of Prometheus
-//! (<https://prometheus.io/docs/instrumenting/exposition_formats/>) and OpenMetrics 1.0
-//! (<https://github.com/prometheus/OpenMetrics/blob/v1.0.0/specification/OpenMetrics.md>).
+//! Three formats are meant: the text format 0.0.4 of Prometheus
+//! (<https://prometheus.io/docs/instrumenting/exposition_formats/>), OpenMetrics 1.0
+//! (<https://github.com/prometheus/OpenMetrics/blob/v1.0.0/specification/OpenMetrics.md>), and Prometheus' protobuf format,
+//! which is written alone.
 
 mod desc;
 mod family;
@@ -10,10 +11,13 @@ mod name;
 mod negotiate;
 mod number;
 pub mod parse;
+mod protobuf;
 mod write;
 
 pub use desc::Desc;
-pub use family::{Conflict, Family, Histogram, Kind, Labels, Metric, Summary, Value, gather};
+pub use family::{
+    Conflict, Family, Histogram, Kind, Labels, Metric, Native, Summary, Value, gather,
+};
 pub use name::{NameError, is_label_name, is_metric_name};
 pub use negotiate::Format;
 pub use number::go_float;

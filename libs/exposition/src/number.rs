@@ -1,5 +1,7 @@
 //! Numbers as Go prints them, so that our output can be held against Prometheus' own exporters byte by byte.
 
+use std::fmt::{self, Write as _};
+
 /// Appends `value` as Go's `strconv.FormatFloat(value, 'g', -1, 64)` does: the shortest digits that read back the
 /// same, with an exponent below 1e-04 and from 1e+06 on (Go's `strconv/ftoa.go`, case `'g'`: for the shortest digits
 /// the decision is taken with a precision of 6).
@@ -21,8 +23,13 @@ pub fn go_float(out: &mut Vec<u8>, value: f64) {
         return small_integer(out, value);
     }
     // `{:e}` gives the shortest digits: `d.ddde-7`.
-    let text = format!("{value:e}");
-    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let mut text = Short::default();
+    if write!(text, "{value:e}").is_err() {
+        // Seventeen digits, a sign, a point and an exponent always fit.
+        return out.extend_from_slice(b"NaN");
+    }
+    let text = text.as_str();
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     let (sign, mantissa) = match mantissa.strip_prefix('-') {
         Some(rest) => ("-", rest),
@@ -36,8 +43,7 @@ pub fn go_float(out: &mut Vec<u8>, value: f64) {
         if exponent < 10 {
             out.push(b'0');
         }
-        out.extend_from_slice(exponent.to_string().as_bytes());
-        return;
+        return decimal(out, exponent);
     }
     let digits = mantissa.bytes().filter(u8::is_ascii_digit);
     let point = exponent + 1;
@@ -65,10 +71,15 @@ fn small_integer(out: &mut Vec<u8>, value: f64) {
         clippy::cast_sign_loss,
         reason = "the caller saw a whole number below 1e6"
     )]
-    let mut rest = value.abs() as u32;
+    let whole = value.abs() as u32;
     if value < 0.0 {
         out.push(b'-');
     }
+    decimal(out, whole);
+}
+
+/// Digits of a number above zero.
+fn decimal(out: &mut Vec<u8>, mut rest: u32) {
     let start = out.len();
     while rest > 0 {
         out.push(b'0' + u8::try_from(rest % 10).unwrap_or(0));
@@ -76,6 +87,30 @@ fn small_integer(out: &mut Vec<u8>, value: f64) {
     }
     if let Some(digits) = out.get_mut(start..) {
         digits.reverse();
+    }
+}
+
+/// Text on the stack: no allocation for each of many thousand numbers.
+#[derive(Default)]
+struct Short {
+    bytes: [u8; 32],
+    len: usize,
+}
+
+impl Short {
+    fn as_str(&self) -> &str {
+        let written = self.bytes.get(..self.len).unwrap_or_default();
+        std::str::from_utf8(written).unwrap_or_default()
+    }
+}
+
+impl fmt::Write for Short {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.len + text.len();
+        let place = self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?;
+        place.copy_from_slice(text.as_bytes());
+        self.len = end;
+        Ok(())
     }
 }
 

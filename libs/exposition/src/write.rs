@@ -1,27 +1,40 @@
-//! Families to text.
+//! Families to text, and the door to all formats.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt, io::Write as _};
 
 use crate::{
     Family, Format, Kind, Labels, Metric, Value,
     number::{go_float, open_float},
+    protobuf,
 };
+
+/// The last line of OpenMetrics.
+const END: &[u8] = b"# EOF\n";
 
 /// Writes an exposition. The families must be as [`crate::gather`] gives them; those without metrics are left out.
 ///
 /// In OpenMetrics a counter's name must end in `_total`; one that does not is written with the type `unknown`, so that
-/// a metric has the same name in both formats.
+/// a metric has the same name in both formats. In protobuf a sum that is not known is NaN, because readers take one that is
+/// missing for 0.
 #[must_use]
 pub fn write(families: &[Family], format: Format) -> Vec<u8> {
-    let metrics: usize = families.iter().map(|it| it.metrics.len()).sum();
-    let mut out = Vec::with_capacity(metrics * 80 + families.len() * 120);
-    let taken: BTreeSet<&str> = match format {
-        Format::Text => BTreeSet::new(),
-        Format::OpenMetrics => families.iter().map(Family::name).collect(),
+    match format {
+        Format::Text => text(families, false),
+        Format::OpenMetrics => text(families, true),
+        Format::Protobuf => protobuf::write(families),
+    }
+}
+
+fn text(families: &[Family], open: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(families.iter().map(size).sum::<usize>() + END.len());
+    let taken: BTreeSet<&str> = if open {
+        families.iter().map(Family::name).collect()
+    } else {
+        BTreeSet::new()
     };
     for family in families.iter().filter(|it| !it.metrics.is_empty()) {
         let writer = Writer {
-            format,
+            open,
             name: family.name(),
         };
         writer.head(&mut out, family, &taken);
@@ -29,10 +42,35 @@ pub fn write(families: &[Family], format: Format) -> Vec<u8> {
             writer.metric(&mut out, metric);
         }
     }
-    if format == Format::OpenMetrics {
-        out.extend_from_slice(b"# EOF\n");
+    if open {
+        out.extend_from_slice(END);
     }
     out
+}
+
+/// How many bytes a family may take, rather too many than too few: memory that is not written to costs nothing, while a
+/// body of many megabytes that must grow is in memory twice.
+fn size(family: &Family) -> usize {
+    /// The longest number with the space before it and the line feed after it.
+    const NUMBER: usize = 26;
+    /// `_bucket{le=""}`, `{quantile=""}` and a number in it that somebody chose.
+    const PART: usize = 28;
+    let head = 32 + 2 * family.name().len() + family.help().len();
+    let metrics = family.metrics.iter().map(|metric| {
+        // `name="value",`; braces count for the comma that the last has not.
+        let labels = metric
+            .labels
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 4);
+        let line = family.name().len() + 1 + labels.sum::<usize>() + NUMBER;
+        let line = line + metric.timestamp.map_or(0, |_| NUMBER);
+        match &metric.value {
+            Value::Number(_) => line,
+            Value::Histogram(its) => (its.buckets.len() + 3) * (line + PART),
+            Value::Summary(its) => (its.quantiles.len() + 2) * (line + PART),
+        }
+    });
+    head + metrics.sum::<usize>()
 }
 
 /// A label set as it is written, `{}` left out when empty; for messages.
@@ -43,29 +81,30 @@ pub(crate) fn labels_text(labels: &Labels) -> String {
 }
 
 struct Writer<'a> {
-    format: Format,
+    /// OpenMetrics, not the text format 0.0.4.
+    open: bool,
     name: &'a str,
 }
 
 impl Writer<'_> {
     fn head(&self, out: &mut Vec<u8>, family: &Family, taken: &BTreeSet<&str>) {
-        let (name, kind) = match (self.format, family.kind()) {
-            (Format::Text, kind) => (self.name, kind.as_str()),
-            (Format::OpenMetrics, Kind::Untyped) => (self.name, "unknown"),
-            (Format::OpenMetrics, Kind::Counter) => {
+        let (name, kind) = match (self.open, family.kind()) {
+            (false, kind) => (self.name, kind.as_str()),
+            (true, Kind::Untyped) => (self.name, "unknown"),
+            (true, Kind::Counter) => {
                 match self.name.strip_suffix("_total") {
                     // The bare name may belong to another family.
                     Some(bare) if !bare.is_empty() && !taken.contains(bare) => (bare, "counter"),
                     Some(_) | None => (self.name, "unknown"),
                 }
             }
-            (Format::OpenMetrics, kind) => (self.name, kind.as_str()),
+            (true, kind) => (self.name, kind.as_str()),
         };
         if !family.help().is_empty() {
             out.extend_from_slice(b"# HELP ");
             out.extend_from_slice(name.as_bytes());
             out.push(b' ');
-            escape(out, family.help(), self.format == Format::OpenMetrics);
+            escape(out, family.help(), self.open);
             out.push(b'\n');
         }
         out.extend_from_slice(b"# TYPE ");
@@ -90,14 +129,18 @@ impl Writer<'_> {
                     let bound = Some(("le", f64::INFINITY));
                     self.sample(out, metric, "_bucket", bound, histogram.count);
                 }
-                self.sample(out, metric, "_sum", None, histogram.sum);
+                if let Some(sum) = histogram.sum {
+                    self.sample(out, metric, "_sum", None, sum);
+                }
                 self.sample(out, metric, "_count", None, histogram.count);
             }
             Value::Summary(summary) => {
                 for (quantile, value) in &summary.quantiles {
                     self.sample(out, metric, "", Some(("quantile", *quantile)), *value);
                 }
-                self.sample(out, metric, "_sum", None, summary.sum);
+                if let Some(sum) = summary.sum {
+                    self.sample(out, metric, "_sum", None, sum);
+                }
                 self.sample(out, metric, "_count", None, summary.count);
             }
         }
@@ -113,39 +156,43 @@ impl Writer<'_> {
     ) {
         out.extend_from_slice(self.name.as_bytes());
         out.extend_from_slice(suffix.as_bytes());
-        let extra = extra.map(|(name, bound)| {
-            let mut text = Vec::new();
-            self.number(&mut text, bound);
-            (name, text)
-        });
-        write_labels(out, &metric.labels, extra.as_ref().map(|(n, v)| (*n, &**v)));
+        let bound = extra.map(|(name, bound)| (name, bound, self.open));
+        write_labels(out, &metric.labels, bound);
         out.push(b' ');
-        self.number(out, value);
+        number(out, value, self.open);
         if let Some(milliseconds) = metric.timestamp {
             out.push(b' ');
-            match self.format {
-                Format::Text => out.extend_from_slice(milliseconds.to_string().as_bytes()),
-                Format::OpenMetrics => {
-                    let (sign, rest) = (milliseconds < 0, milliseconds.unsigned_abs());
-                    let sign = if sign { "-" } else { "" };
-                    let text = format!("{sign}{}.{:03}", rest / 1000, rest % 1000);
-                    out.extend_from_slice(text.as_bytes());
-                }
+            if self.open {
+                let sign = if milliseconds < 0 { "-" } else { "" };
+                let rest = milliseconds.unsigned_abs();
+                append(
+                    out,
+                    format_args!("{sign}{}.{:03}", rest / 1000, rest % 1000),
+                );
+            } else {
+                append(out, format_args!("{milliseconds}"));
             }
         }
         out.push(b'\n');
     }
+}
 
-    fn number(&self, out: &mut Vec<u8>, value: f64) {
-        match self.format {
-            Format::Text => go_float(out, value),
-            Format::OpenMetrics => open_float(out, value),
-        }
+fn number(out: &mut Vec<u8>, value: f64, open: bool) {
+    if open {
+        open_float(out, value);
+    } else {
+        go_float(out, value);
     }
 }
 
-fn write_labels(out: &mut Vec<u8>, labels: &Labels, extra: Option<(&str, &[u8])>) {
-    if labels.is_empty() && extra.is_none() {
+fn append(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
+    // Writing to memory does not fail.
+    let _infallible = out.write_fmt(text);
+}
+
+/// `bound` is the label that a part of a histogram or summary has beyond the metric's own.
+fn write_labels(out: &mut Vec<u8>, labels: &Labels, bound: Option<(&str, f64, bool)>) {
+    if labels.is_empty() && bound.is_none() {
         return;
     }
     let mut separator = b'{';
@@ -157,11 +204,11 @@ fn write_labels(out: &mut Vec<u8>, labels: &Labels, extra: Option<(&str, &[u8])>
         out.push(b'"');
         separator = b',';
     }
-    if let Some((name, value)) = extra {
+    if let Some((name, bound, open)) = bound {
         out.push(separator);
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b"=\"");
-        out.extend_from_slice(value);
+        number(out, bound, open);
         out.push(b'"');
     }
     out.push(b'}');
@@ -185,7 +232,9 @@ fn escape(out: &mut Vec<u8>, text: &str, quotes: bool) {
 #[cfg(test)]
 mod tests {
     use super::write;
-    use crate::{Desc, Family, Format, Histogram, Kind, Labels, Metric, Summary, Value, gather};
+    use crate::{
+        Desc, Family, Format, Histogram, Kind, Labels, Metric, Native, Summary, Value, gather,
+    };
 
     const HOSTILE: &str = "a\\b\nc\"d é";
 
@@ -204,8 +253,9 @@ mod tests {
             labels: Labels::EMPTY,
             value: Value::Histogram(Box::new(Histogram {
                 buckets: vec![(0.5, 1.0), (1.0, 2.0)],
-                sum: 7.5,
+                sum: Some(7.5),
                 count: 3.0,
+                native: None,
             })),
             timestamp: None,
         });
@@ -214,7 +264,7 @@ mod tests {
             labels: Labels::new([("a", "b")]).unwrap(),
             value: Value::Summary(Box::new(Summary {
                 quantiles: vec![(0.99, 2.0)],
-                sum: 4.0,
+                sum: Some(4.0),
                 count: 2.0,
             })),
             timestamp: Some(-1_500),
@@ -295,6 +345,82 @@ wait_count{a="b"} 2.0 -1.500
 "#;
         let written = write(&sample(), Format::OpenMetrics);
         assert_eq!(String::from_utf8(written).unwrap(), expect);
+    }
+
+    /// What is not known is left out, and what text cannot say.
+    #[test]
+    fn parts_left_out() {
+        let mut native = Family::of(&Desc::new("native_seconds", Kind::Histogram, "N."));
+        native.push_histogram(
+            &[],
+            Histogram {
+                sum: Some(2.5),
+                count: 3.0,
+                native: Some(Native {
+                    positive: vec![(0, 3)],
+                    ..Native::default()
+                }),
+                ..Histogram::default()
+            },
+        );
+        let mut summary = Family::of(&Desc::new("wait", Kind::Summary, "W.").labels(&["a"]));
+        let labels = Labels::new([("a", "b")]).unwrap();
+        let value = Value::Summary(Box::new(Summary {
+            quantiles: vec![(0.5, 0.25)],
+            sum: None,
+            count: 2.0,
+        }));
+        summary.push_value(labels, value);
+        let mut classic = Family::of(&Desc::new("wide", Kind::Histogram, "C."));
+        classic.push_histogram(
+            &[],
+            Histogram {
+                buckets: vec![(1.5, 1.0)],
+                count: 2.0,
+                ..Histogram::default()
+            },
+        );
+        let expect = r#"# HELP native_seconds N.
+# TYPE native_seconds histogram
+native_seconds_bucket{le="+Inf"} 3
+native_seconds_sum 2.5
+native_seconds_count 3
+# HELP wait W.
+# TYPE wait summary
+wait{a="b",quantile="0.5"} 0.25
+wait_count{a="b"} 2
+# HELP wide C.
+# TYPE wide histogram
+wide_bucket{le="1.5"} 1
+wide_bucket{le="+Inf"} 2
+wide_count 2
+"#;
+        let families = [native, summary, classic];
+        let written = String::from_utf8(write(&families, Format::Text)).unwrap();
+        assert_eq!(written, expect);
+        let back = crate::parse::text_strict(&written).unwrap();
+        assert_eq!(write(&back, Format::Text), written.as_bytes());
+    }
+
+    /// The buffer does not grow while it is written.
+    #[test]
+    fn the_size_is_enough() {
+        for format in [Format::Text, Format::OpenMetrics] {
+            let mut long = Family::of(&Desc::new("n", Kind::Summary, "H."));
+            for at in 0..1000 {
+                let number = -1.234_567_890_123_456_7e-300 * f64::from(at);
+                let value = Value::Summary(Box::new(Summary {
+                    quantiles: vec![(0.999_123, number); 6],
+                    sum: Some(number),
+                    count: f64::MAX,
+                }));
+                let labels = Labels::new([("at", at.to_string())]).unwrap();
+                long.push_value(labels, value);
+            }
+            let room = super::size(&long);
+            let written = write(&[long], format);
+            assert!(written.len() < room && written.capacity() == room + 6);
+        }
     }
 
     /// What is written is what the strict parsers read.

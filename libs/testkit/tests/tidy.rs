@@ -105,7 +105,7 @@ fn allowed_arrows() {
     let allowed: BTreeMap<&str, &[&str]> = [
         ("daemon", &["exposition"][..]),
         ("node-exporter", &["daemon", "exposition"]),
-        ("cassandra-exporter", &["daemon"]),
+        ("cassandra-exporter", &["client", "daemon", "exposition"]),
         ("traefik-exporter", &["daemon"]),
         ("alert-router", &["client", "daemon"]),
         ("provisioner", &["client", "daemon", "dashboards", "parts"]),

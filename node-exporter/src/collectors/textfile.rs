@@ -10,7 +10,7 @@ use std::{
 
 use clap::{Arg, ArgAction};
 use daemon::{CollectError, Collector, Scrape, chain};
-use exposition::{Desc, Family, Kind, parse};
+use exposition::{Desc, Family, Kind, Value, parse};
 
 use super::Entry;
 
@@ -286,6 +286,7 @@ impl Merged {
                 for family in &mut families {
                     family.set_help(help.clone());
                     pad(family);
+                    add_sums(family);
                 }
                 families
             })
@@ -306,6 +307,18 @@ fn pad(family: &mut Family) {
                 drop(metric.labels.set(name.clone(), ""));
             }
         }
+    }
+}
+
+/// A sum that is missing is 0, as node_exporter writes it.
+fn add_sums(family: &mut Family) {
+    for metric in &mut family.metrics {
+        let sum = match &mut metric.value {
+            Value::Number(_) => continue,
+            Value::Histogram(histogram) => &mut histogram.sum,
+            Value::Summary(summary) => &mut summary.sum,
+        };
+        sum.get_or_insert(0.0);
     }
 }
 
@@ -374,6 +387,10 @@ mod tests {
         check(
             &[("a.prom", "x 1\nbad\n"), ("b.prom", "y 1\n")],
             "node_textfile_scrape_error 1\n# HELP y Metric read from b.prom\n# TYPE y untyped\ny 1",
+        );
+        check(
+            &[("a.prom", "# TYPE x summary\nx_count 2\n")],
+            "node_textfile_scrape_error 0\n# HELP x Metric read from a.prom\n# TYPE x summary\nx_sum 0\nx_count 2",
         );
         check(&[("a.prom", "x 1 99999\n")], "node_textfile_scrape_error 1");
         check(

@@ -82,11 +82,19 @@ impl Ports {
         }
         ports.retain(|name, _| part_of(name).is_none_or(|it| with.contains(&it)));
         let mut taken = Vec::new();
+        // Held until every program has its port: the kernel may give one that was let go again.
+        let mut held = Vec::new();
         for (name, port) in &mut ports {
             if *port == 0 {
-                *port = running
-                    .and_then(|it| port_of(it, name))
-                    .map_or_else(free_port, Ok)?;
+                *port = match running.and_then(|it| port_of(it, name)) {
+                    Some(port) => port,
+                    None => {
+                        let listener = free_port()?;
+                        let port = listener.local_addr()?.port();
+                        held.push(listener);
+                        port
+                    }
+                };
             }
             if taken.contains(port) {
                 bail!("--ports: two programs have the port {port}");
@@ -122,9 +130,8 @@ fn port_of(network: &Network, name: &str) -> Option<u16> {
     ports.find(|it| it.0 == name).map(|it| it.1)
 }
 
-fn free_port() -> anyhow::Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no port is free")?;
-    Ok(listener.local_addr().context("no port is free")?.port())
+fn free_port() -> anyhow::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no port is free")
 }
 
 /// Who listens on a port of this machine, when `/proc` tells: `python3 (pid 5)`.

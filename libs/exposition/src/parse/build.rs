@@ -335,7 +335,7 @@ impl Builder {
 
 fn fill_histogram(histogram: &mut Histogram, suffix: &str, bound: Option<f64>, value: f64) {
     match (suffix, bound) {
-        ("_sum", _) => histogram.sum = value,
+        ("_sum", _) => histogram.sum = Some(value),
         ("_count", _) => histogram.count = value,
         (_, Some(bound)) => histogram.buckets.push((bound, value)),
         _ => {}
@@ -344,7 +344,7 @@ fn fill_histogram(histogram: &mut Histogram, suffix: &str, bound: Option<f64>, v
 
 fn fill_summary(summary: &mut Summary, suffix: &str, bound: Option<f64>, value: f64) {
     match (suffix, bound) {
-        ("_sum", _) => summary.sum = value,
+        ("_sum", _) => summary.sum = Some(value),
         ("_count", _) => summary.count = value,
         (_, Some(bound)) => summary.quantiles.push((bound, value)),
         _ => {}
