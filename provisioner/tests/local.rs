@@ -514,6 +514,9 @@ fn cassandra_is_started_when_it_is_asked_for() {
         assert_eq!(labels["cluster"], "local");
         Some(())
     });
+    eventually("it reads the node", PATIENCE, || {
+        network.query("cassandra_up == 1").first().map(drop)
+    });
 
     // Jolokia wants the password, which no list of processes has.
     let file = network.state().join("cassandra/jolokia.password");
