@@ -1,15 +1,21 @@
 # Each target is a few lines; what is longer is in scripts/.
 PROGRAMS = -p node-exporter -p alert-router -p provisioner
 PROVISIONER = target/release/provisioner
+# What `make up` starts besides: cassandra.
+WITH ?=
+comma := ,
+ifneq ($(filter cassandra,$(subst $(comma), ,$(WITH))),)
+PROGRAMS += -p cassandra-exporter
+endif
 export BUILD_REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 
 .PHONY: up down test bench crash fuzz lint deny
 
-## Build, start the local network, wait until it is healthy.
+## Build, start the local network, wait until it is healthy; WITH=cassandra starts a node of Cassandra and its exporter too.
 up:
 	@scripts/tools.sh
 	cargo build --release --locked $(PROGRAMS)
-	$(PROVISIONER) local up
+	$(PROVISIONER) local up $(if $(WITH),--with $(WITH))
 
 ## Stop the local network.
 down:

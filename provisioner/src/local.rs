@@ -1,5 +1,6 @@
 //! `provisioner local`: the network's monitoring on this one machine, as supervised child processes on loopback.
 
+mod cassandra;
 mod control;
 mod down;
 mod files;
@@ -11,7 +12,7 @@ mod up;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 pub(crate) use self::state::State;
 use crate::inbox::{self, InboxFlags};
@@ -47,6 +48,13 @@ pub(crate) struct Place {
     state_dir: Option<PathBuf>,
 }
 
+/// What runs only when it is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Extra {
+    /// A node of Cassandra, and cassandra-exporter.
+    Cassandra,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct UpFlags {
     #[command(flatten)]
@@ -54,6 +62,9 @@ pub(crate) struct UpFlags {
     /// Use the Slack webhook and the mail server of this config.json in place of the inbox
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// What to start besides, such as cassandra: a node of it with Jolokia, and cassandra-exporter
+    #[arg(long, value_name = "PART,…", value_delimiter = ',')]
+    with: Vec<Extra>,
     /// Ports by program, such as prometheus=9091,inbox=8026; 0 is any free one
     #[arg(long, value_name = "PROGRAM=PORT,…", value_delimiter = ',')]
     ports: Vec<String>,
@@ -105,6 +116,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Up(flags) => up::up(
             &State::at(flags.place.state_dir)?,
             flags.config.as_deref(),
+            &flags.with,
             &flags.ports,
         ),
         Command::Status(flags) => report::status(&State::at(flags.place.state_dir)?, flags.json),

@@ -5,6 +5,7 @@
 use std::{
     fs,
     net::TcpListener,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -16,6 +17,8 @@ use testkit::{Ended, Program, binary, eventually, request, skip};
 /// Every port is one that is free.
 const PORTS: &str =
     "--ports=prometheus=0,inbox=0,inbox-smtp=0,alert-router=0,node-exporter=0,grafana=0";
+/// With those of `--with cassandra`.
+const PORTS_OF_CASSANDRA: &str = "--ports=cassandra=0,cassandra-exporter=0,cassandra-jmx=0,cassandra-jolokia=0,cassandra-storage=0";
 /// What the issue promises for an alert, and three times that before the test gives up.
 const PROMISED: Duration = Duration::from_secs(120);
 const PATIENCE: Duration = Duration::from_secs(360);
@@ -414,6 +417,12 @@ fn mistakes_have_one_message_and_leave_nothing() {
     );
     fails(
         &network,
+        &["up", "--with=nothing"],
+        2,
+        "invalid value 'nothing' for '--with <PART,…>'",
+    );
+    fails(
+        &network,
         &["up", "--ports=web=5"],
         1,
         "there is no program \"web\"",
@@ -478,6 +487,77 @@ fn unknown_programs_are_named() {
     }
     let log = network.good(&["local", "logs", "node-exporter", "-n", "5"]);
     assert!(log.contains("Listening on"), "{log}");
+}
+
+/// A real node of Cassandra, whose exporter is a target like the others.
+#[test]
+fn cassandra_is_started_when_it_is_asked_for() {
+    assert!(binary("cassandra-exporter").is_file());
+    let network = Network::new();
+    let up = &[
+        "local",
+        "up",
+        "--with",
+        "cassandra",
+        PORTS,
+        PORTS_OF_CASSANDRA,
+    ];
+    network.good(up);
+    let programs = network.status();
+    let of = |name: &str| programs.iter().find(|it| it["name"] == name).unwrap();
+    let (cassandra, exporter) = (of("cassandra"), of("cassandra-exporter"));
+    assert!(cassandra["healthy"] == true && exporter["healthy"] == true);
+    eventually("the exporter is a target that is up", PATIENCE, || {
+        let up = network.query("up{job=\"cassandra\"} == 1");
+        let labels = &up.first()?["metric"];
+        assert_eq!(labels["program"], "cassandra-exporter");
+        assert_eq!(labels["cluster"], "local");
+        Some(())
+    });
+    eventually("it reads the node", PATIENCE, || {
+        network.query("cassandra_up == 1").first().map(drop)
+    });
+
+    // Jolokia wants the password, which no list of processes has.
+    let file = network.state().join("cassandra/jolokia.password");
+    let password = fs::read_to_string(&file).unwrap();
+    let mode = fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    for program in [cassandra, exporter] {
+        let line = fs::read_to_string(format!("/proc/{}/cmdline", program["pid"])).unwrap();
+        assert!(!line.contains(&password), "{line}");
+    }
+    let url = cassandra["url"].as_str().unwrap();
+    let address = url.strip_prefix("http://").unwrap();
+    let address = address.strip_suffix("/jolokia").unwrap();
+    let path = "/jolokia/read/org.apache.cassandra.db:type=StorageService/OperationMode";
+    let (status, _, _) = request(address.parse().unwrap(), "GET", path, &[], b"").unwrap();
+    assert_eq!(status, 401);
+
+    let said = network.good(up);
+    assert!(said.contains("nothing has changed"), "{said}");
+    network.good(&["local", "stop", "cassandra"]);
+    assert_eq!(network.program("cassandra")["state"], "stopped");
+    network.good(&["local", "start", "cassandra"]);
+    assert_eq!(network.program("cassandra")["healthy"], true);
+    let log = network.good(&["local", "logs", "cassandra", "-n", "5000"]);
+    assert_eq!(log.matches("Startup complete").count(), 2, "{log}");
+
+    // What is not asked for any more goes.
+    let before = network.program("cassandra");
+    let said = network.good(&["local", "up", PORTS]);
+    assert!(
+        said.contains("cassandra: stopped, it is not wanted any more"),
+        "{said}"
+    );
+    assert!(!lives(&before["pid"]) && !lives(&exporter["pid"]));
+    assert_eq!(network.status().len(), 4);
+    // And it is the same one when it is asked for again.
+    network.good(up);
+    assert_eq!(fs::read_to_string(&file).unwrap(), password);
+    let last = network.program("cassandra");
+    network.good(&["local", "down"]);
+    assert!(!lives(&last["pid"]));
 }
 
 /// Another program's configuration: the real Slack and mail server take the place of the inbox, and secrets stay in one file.
@@ -592,7 +672,6 @@ fn a_full_disk_is_found_before_anything_starts() {
 /// A Grafana on the machine is started with everything provisioned; a script stands for it.
 #[test]
 fn grafana_is_started_when_it_is_there() {
-    use std::os::unix::fs::PermissionsExt as _;
     let network = Network::new();
     let bin = network.folder.path().join("bin");
     fs::create_dir(&bin).unwrap();

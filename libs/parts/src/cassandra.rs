@@ -13,7 +13,7 @@ use std::{
 };
 
 pub use self::{
-    cql::{Cql, CqlError, Rows},
+    cql::{ALIVE, Cql, CqlError, Rows, is_alive},
     node::{Jolokia, Node, Ports, Tls},
     running::Running,
 };

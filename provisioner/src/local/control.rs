@@ -102,7 +102,8 @@ pub(super) fn stop(state: &State, program: &str) -> anyhow::Result<ExitCode> {
 
 /// `local start`: returns when the program is healthy.
 pub(super) fn start(state: &State, program: &str) -> anyhow::Result<ExitCode> {
-    const HEALTHY: Duration = Duration::from_secs(30);
+    // It may be Cassandra.
+    const HEALTHY: Duration = Duration::from_secs(120);
     ask_running(
         state,
         &Request::Start {

@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, path::PathBuf};
 use anyhow::{Context as _, bail};
 
 use super::{
-    network::{Ports, host_name, ours},
-    state::{Network, ProgramSpec, State},
+    Extra, cassandra,
+    network::{Ports, further_ports, host_name, ours},
+    state::{Health, Network, ProgramSpec, State},
 };
 use crate::{
     config::Config,
@@ -22,7 +23,12 @@ pub(super) struct Plan {
 }
 
 /// Works out everything; nothing is written or started.
-pub(super) fn plan(state: &State, config: &Config, ports: &Ports) -> anyhow::Result<Plan> {
+pub(super) fn plan(
+    state: &State,
+    config: &Config,
+    with: &[Extra],
+    ports: &Ports,
+) -> anyhow::Result<Plan> {
     let inbox_url = url(ports.get("inbox"));
     let mut files = BTreeMap::new();
     let rendered = dashboards::render(&dashboards::Settings {
@@ -40,7 +46,7 @@ pub(super) fn plan(state: &State, config: &Config, ports: &Ports) -> anyhow::Res
     for file in rendered.grafana {
         files.insert(format!("dashboards/{}", file.name), file.text);
     }
-    files.insert("prometheus.yml".to_owned(), prometheus_yml(ports));
+    files.insert("prometheus.yml".to_owned(), prometheus_yml(ports, with));
     let (alert_router, notifications) = alert_router_yml(state, config, ports)?;
     files.insert("alert-router.yml".to_owned(), alert_router);
     let mut programs = vec![
@@ -77,6 +83,10 @@ pub(super) fn plan(state: &State, config: &Config, ports: &Ports) -> anyhow::Res
             &["prometheus.yml", "rules/"],
         ),
     ];
+    if with.contains(&Extra::Cassandra) {
+        files.extend(cassandra::files(state, ports)?);
+        programs.extend(cassandra::programs(state, ports, &files)?);
+    }
     let mut hint = None;
     match grafana() {
         Some(program) => {
@@ -116,11 +126,11 @@ pub(super) fn plan(state: &State, config: &Config, ports: &Ports) -> anyhow::Res
     })
 }
 
-fn url(port: u16) -> String {
+pub(super) fn url(port: u16) -> String {
     format!("http://127.0.0.1:{port}")
 }
 
-fn spec(
+pub(super) fn spec(
     ports: &Ports,
     name: &str,
     health: &str,
@@ -141,9 +151,13 @@ fn spec(
     ProgramSpec {
         name: name.to_owned(),
         port,
+        further_ports: further_ports(name)
+            .iter()
+            .map(|it| ((*it).to_owned(), ports.get(it)))
+            .collect(),
         command,
         url: url(port),
-        health: health.to_owned(),
+        health: Health::Path(health.to_owned()),
         files: hash,
     }
 }
@@ -223,18 +237,22 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-fn prometheus_yml(ports: &Ports) -> String {
+fn prometheus_yml(ports: &Ports, with: &[Extra]) -> String {
     let host = quoted(&host_name());
     let mut text = format!(
         "# Written by `provisioner local up`; changes are lost.\nglobal:\n  scrape_interval: 5s\n  scrape_timeout: 4s\n  evaluation_interval: 5s\n  external_labels:\n    environment: local\nrule_files: [rules/*.yml]\nalerting:\n  alertmanagers:\n  - static_configs:\n    - targets: ['127.0.0.1:{}']\nscrape_configs:\n",
         ports.get("alert-router")
     );
-    for (job, program) in [
+    let mut jobs = vec![
         ("node", "node-exporter"),
         ("prometheus", "prometheus"),
         ("alert-router", "alert-router"),
         ("inbox", "inbox"),
-    ] {
+    ];
+    if with.contains(&Extra::Cassandra) {
+        jobs.push(("cassandra", "cassandra-exporter"));
+    }
+    for (job, program) in jobs {
         text.push_str(&format!(
             "- job_name: {job}\n  static_configs:\n  - targets: ['127.0.0.1:{}']\n    labels: {{instance: {host}, program: {program}, cluster: local}}\n",
             ports.get(program)

@@ -9,11 +9,19 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use super::state::Network;
+use super::{
+    Extra,
+    state::{Network, ProgramSpec},
+};
 
 /// The ports when nobody says otherwise, sorted by program.
 const DEFAULTS: &[(&str, u16)] = &[
     ("alert-router", 9093),
+    ("cassandra", 9042),
+    ("cassandra-exporter", 9500),
+    ("cassandra-jmx", 7199),
+    ("cassandra-jolokia", 8778),
+    ("cassandra-storage", 7000),
     ("grafana", 3000),
     ("inbox", 8025),
     ("inbox-smtp", 8026),
@@ -21,13 +29,38 @@ const DEFAULTS: &[(&str, u16)] = &[
     ("prometheus", 9090),
 ];
 
+/// The further ports of programs that listen on several.
+const FURTHER: &[(&str, &[&str])] = &[
+    (
+        "cassandra",
+        &["cassandra-jmx", "cassandra-jolokia", "cassandra-storage"],
+    ),
+    ("inbox", &["inbox-smtp"]),
+];
+
+/// Those that a program has besides its own.
+pub(super) fn further_ports(program: &str) -> &'static [&'static str] {
+    let found = FURTHER.iter().find(|it| it.0 == program);
+    found.map_or(&[], |it| it.1)
+}
+
+/// Which part a port belongs to; None for those that are always there.
+fn part_of(port: &str) -> Option<Extra> {
+    port.starts_with("cassandra").then_some(Extra::Cassandra)
+}
+
 /// A port for each program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ports(BTreeMap<&'static str, u16>);
 
 impl Ports {
-    /// What `--ports` asks for; 0 is the port that `running` has, else any free one.
-    pub(super) fn read(flags: &[String], running: Option<&Network>) -> anyhow::Result<Self> {
+    /// What `--ports` asks for; 0 is the port that `running` has, else any free one. Those of parts that are not `with` it are
+    /// in nobody's way.
+    pub(super) fn read(
+        flags: &[String],
+        with: &[Extra],
+        running: Option<&Network>,
+    ) -> anyhow::Result<Self> {
         let mut ports: BTreeMap<_, _> = DEFAULTS.iter().copied().collect();
         for flag in flags {
             let (name, port) = flag
@@ -47,6 +80,7 @@ impl Ports {
                 .with_context(|| format!("--ports: {port:?} is no port of 0 to 65535"))?;
             ports.insert(name, port);
         }
+        ports.retain(|name, _| part_of(name).is_none_or(|it| with.contains(&it)));
         let mut taken = Vec::new();
         // Held until every program has its port: the kernel may give one that was let go again.
         let mut held = Vec::new();
@@ -90,22 +124,10 @@ impl Ports {
     }
 }
 
-/// The port that a program of a network has. The inbox' mail port stands in its command line.
+/// The port of this name that a network has.
 fn port_of(network: &Network, name: &str) -> Option<u16> {
-    if name == "inbox-smtp" {
-        let inbox = network.programs.iter().find(|it| it.name == "inbox")?;
-        return inbox
-            .command
-            .iter()
-            .find_map(|it| it.strip_prefix("--smtp="))?
-            .parse()
-            .ok();
-    }
-    network
-        .programs
-        .iter()
-        .find(|it| it.name == name)
-        .map(|it| it.port)
+    let mut ports = network.programs.iter().flat_map(ProgramSpec::all_ports);
+    ports.find(|it| it.0 == name).map(|it| it.1)
 }
 
 fn free_port() -> anyhow::Result<TcpListener> {
@@ -168,11 +190,26 @@ pub(super) fn host_name() -> String {
 mod tests {
     use std::net::TcpListener;
 
-    use super::Ports;
+    use super::{DEFAULTS, Extra, FURTHER, Ports};
 
     fn read(flags: &[&str]) -> Result<Ports, String> {
+        read_with(flags, &[])
+    }
+
+    fn read_with(flags: &[&str], with: &[Extra]) -> Result<Ports, String> {
         let flags: Vec<_> = flags.iter().map(|it| (*it).to_owned()).collect();
-        Ports::read(&flags, None).map_err(|it| it.to_string())
+        Ports::read(&flags, with, None).map_err(|it| it.to_string())
+    }
+
+    #[test]
+    fn tables() {
+        assert!(DEFAULTS.is_sorted_by(|a, b| a.0 < b.0));
+        assert!(FURTHER.is_sorted_by(|a, b| a.0 < b.0));
+        for (program, ports) in FURTHER {
+            for name in [&[*program], *ports].concat() {
+                assert!(DEFAULTS.iter().any(|it| it.0 == name), "{name}");
+            }
+        }
     }
 
     #[test]
@@ -187,13 +224,19 @@ mod tests {
             ),
             (
                 "prom=1",
-                "--ports: there is no program \"prom\"; there are alert-router, grafana, inbox, inbox-smtp, node-exporter, prometheus",
+                "--ports: there is no program \"prom\"; there are alert-router, cassandra, cassandra-exporter, cassandra-jmx, cassandra-jolokia, cassandra-storage, grafana, inbox, inbox-smtp, node-exporter, prometheus",
             ),
             ("inbox=70000", "--ports: \"70000\" is no port of 0 to 65535"),
             ("inbox=9090", "--ports: two programs have the port 9090"),
         ] {
             assert_eq!(read(&[flag]).unwrap_err(), expect);
         }
+        // A part that is not started takes no port.
+        assert!(read(&["inbox=9500"]).is_ok());
+        assert_eq!(
+            read_with(&["inbox=9500"], &[Extra::Cassandra]).unwrap_err(),
+            "--ports: two programs have the port 9500"
+        );
     }
 
     #[test]

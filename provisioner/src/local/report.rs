@@ -248,12 +248,13 @@ pub(super) fn logs(
         names = vec![program.to_owned()];
     }
     let one = names.len() == 1;
+    let width = names.iter().map(String::len).max().unwrap_or(0);
     for name in &names {
         for line in tail(&state.log(name), lines) {
             output::say(if one {
                 line
             } else {
-                format!("{name:<14} {line}")
+                format!("{name:<width$} {line}")
             });
         }
     }

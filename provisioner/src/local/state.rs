@@ -1,6 +1,7 @@
 //! The folder of the local network: what runs, where its files are, who supervises it.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{self, Write},
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
@@ -31,13 +32,34 @@ pub(super) struct Network {
 pub(super) struct ProgramSpec {
     pub(super) name: String,
     pub(super) port: u16,
+    /// The others that it listens on.
+    #[serde(default)]
+    pub(super) further_ports: BTreeMap<String, u16>,
     /// Program and arguments.
     pub(super) command: Vec<String>,
     pub(super) url: String,
-    /// The path that answers 200 when it is well.
-    pub(super) health: String,
+    pub(super) health: Health,
     /// Of the files that it reads when it starts; another number means that it must start anew.
     pub(super) files: u64,
+}
+
+/// What says that a program is well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Health {
+    /// An answer with status 200 at this path.
+    Path(String),
+    /// An answer in Cassandra's protocol at its port.
+    Cql { cql: String },
+}
+
+impl ProgramSpec {
+    /// All of its ports by name.
+    pub(super) fn all_ports(&self) -> impl Iterator<Item = (&str, u16)> {
+        let further = self.further_ports.iter();
+        let further = further.map(|(name, port)| (name.as_str(), *port));
+        std::iter::once((self.name.as_str(), self.port)).chain(further)
+    }
 }
 
 /// A process, told from a later one with the same number.

@@ -11,7 +11,7 @@ use std::{
 use anyhow::Context as _;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    net::{UnixListener, UnixStream},
+    net::{TcpStream, UnixListener, UnixStream},
     process::{Child, Command},
     signal::unix::{SignalKind, signal},
     sync::{mpsc, oneshot},
@@ -19,7 +19,7 @@ use tokio::{
 
 use super::{
     control::{Answer, ProgramStatus, Request},
-    state::{Network, Process, ProgramSpec, State},
+    state::{Health, Network, Process, ProgramSpec, State},
 };
 use crate::exec;
 
@@ -376,9 +376,7 @@ impl Supervisor {
         }
         for program in &mut self.programs {
             if program.child.is_some() {
-                let url = format!("{}{}", program.spec.url, program.spec.health);
-                let answer = self.http.get(url).send().await;
-                program.healthy = answer.is_ok_and(|it| it.status().is_success());
+                program.healthy = is_healthy(&self.http, &program.spec).await;
             }
             rotate(&self.state, &program.spec.name);
         }
@@ -403,6 +401,25 @@ impl Supervisor {
         // Those that send come before those that receive.
         for program in &mut self.programs {
             program.stop().await;
+        }
+    }
+}
+
+async fn is_healthy(http: &client::Client, spec: &ProgramSpec) -> bool {
+    match &spec.health {
+        Health::Path(path) => {
+            let answer = http.get(format!("{}{path}", spec.url)).send().await;
+            answer.is_ok_and(|it| it.status().is_success())
+        }
+        Health::Cql { cql } => {
+            let asked = tokio::time::timeout(HEALTH_TIMEOUT, async {
+                let mut stream = TcpStream::connect(cql).await?;
+                stream.write_all(&parts::cassandra::ALIVE).await?;
+                let mut head = [0; 9];
+                stream.read_exact(&mut head).await?;
+                std::io::Result::Ok(parts::cassandra::is_alive(head))
+            });
+            matches!(asked.await, Ok(Ok(true)))
         }
     }
 }

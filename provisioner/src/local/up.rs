@@ -10,17 +10,20 @@ use std::{
 use anyhow::{Context as _, bail};
 
 use super::{
+    Extra,
     control::{self, Answer, Request},
     down,
     files::{self, Plan},
     network::Ports,
     report,
-    state::{Network, State, tail},
+    state::{Health, Network, ProgramSpec, State, tail},
 };
 use crate::{config::Config, exec, output};
 
 /// For all programs to become healthy.
 const HEALTHY: Duration = Duration::from_secs(60);
+/// Cassandra alone needs ten seconds, and half a minute on a machine that does other things too.
+const HEALTHY_CASSANDRA: Duration = Duration::from_secs(180);
 /// A program that ended by itself this often while it should have become healthy will not.
 const HOPELESS: u32 = 4;
 
@@ -28,6 +31,7 @@ const HOPELESS: u32 = 4;
 pub(super) fn up(
     state: &State,
     config: Option<&Path>,
+    with: &[Extra],
     ports: &[String],
 ) -> anyhow::Result<ExitCode> {
     let config = config.map_or_else(|| Ok(Config::default()), Config::load)?;
@@ -39,8 +43,8 @@ pub(super) fn up(
         None
     };
     // A port that was chosen once stays, so that links in messages stay right.
-    let ports = Ports::read(ports, before.as_ref())?;
-    let plan = files::plan(state, &config, &ports)?;
+    let ports = Ports::read(ports, with, before.as_ref())?;
+    let plan = files::plan(state, &config, with, &ports)?;
     check_ports(&ports, &plan.network, current)?;
     state.prepare()?;
     if running.is_none() {
@@ -72,7 +76,7 @@ pub(super) fn up(
             }
             _ => start_supervisor(state)?,
         }
-        let healthy = wait_until_healthy(state);
+        let healthy = wait_until_healthy(state, &plan.network);
         if let Err(error) = healthy {
             if running.is_none() {
                 down::down(state, false)?;
@@ -88,24 +92,14 @@ pub(super) fn up(
 
 /// The ports of programs that do not run yet, or that move.
 fn check_ports(ports: &Ports, wanted: &Network, current: Option<&Network>) -> anyhow::Result<()> {
-    let has = |name: &str, port: u16| {
-        current.is_some_and(|it| {
-            it.programs
-                .iter()
-                .any(|it| it.name == name && it.port == port)
-        })
-    };
-    let names: Vec<&str> = wanted
-        .programs
-        .iter()
-        .filter(|it| !has(&it.name, it.port))
-        .map(|it| it.name.as_str())
+    let current = current.map_or(&[][..], |it| &it.programs);
+    let held: Vec<_> = current.iter().flat_map(ProgramSpec::all_ports).collect();
+    let wanted = wanted.programs.iter().flat_map(ProgramSpec::all_ports);
+    let names: Vec<_> = wanted
+        .filter(|it| !held.contains(it))
+        .map(|it| it.0)
         .collect();
-    ports.check_free(&names)?;
-    if names.contains(&"inbox") {
-        ports.check_free(&["inbox-smtp"])?;
-    }
-    Ok(())
+    ports.check_free(&names)
 }
 
 fn stopped(answer: Option<&Answer>) -> Vec<&str> {
@@ -175,8 +169,10 @@ fn start_supervisor(state: &State) -> anyhow::Result<()> {
     }
 }
 
-fn wait_until_healthy(state: &State) -> anyhow::Result<()> {
-    let end = Instant::now() + HEALTHY;
+fn wait_until_healthy(state: &State, network: &Network) -> anyhow::Result<()> {
+    let mut programs = network.programs.iter();
+    let slow = programs.any(|it| matches!(it.health, Health::Cql { .. }));
+    let end = Instant::now() + if slow { HEALTHY_CASSANDRA } else { HEALTHY };
     loop {
         let answer = control::ask_running(state, &Request::Status)?;
         let ill: Vec<_> = answer.programs.iter().filter(|it| !it.healthy).collect();

@@ -10,6 +10,17 @@ const VERSION: u8 = 4;
 /// An answer of this version says so.
 const ANSWER: u8 = 0x80 | VERSION;
 const CONSISTENCY_ONE: u16 = 1;
+/// A question that Cassandra answers to anybody as soon as it serves clients: which options it knows.
+pub const ALIVE: [u8; 9] = [VERSION, 0, 0, 0, 5, 0, 0, 0, 0];
+
+/// Whether this is the head of the answer to [`ALIVE`].
+#[must_use]
+pub fn is_alive(head: [u8; 9]) -> bool {
+    const SUPPORTED: u8 = 6;
+    let [version, _, _, _, opcode, ..] = head;
+    version == ANSWER && opcode == SUPPORTED
+}
+
 /// The largest answer that is read.
 const MOST: usize = 16 << 20;
 
@@ -295,7 +306,7 @@ mod tests {
         time::Duration,
     };
 
-    use super::{ANSWER, Cql, CqlError, Reader, Rows, answer, frame, read_flags, result};
+    use super::{ANSWER, Cql, CqlError, Reader, Rows, answer, frame, is_alive, read_flags, result};
 
     fn text(it: &str) -> Vec<u8> {
         [
@@ -307,6 +318,8 @@ mod tests {
 
     #[test]
     fn questions() {
+        assert!(is_alive([ANSWER, 0, 0, 0, 6, 0, 0, 0, 1]));
+        assert!(!is_alive([ANSWER, 0, 0, 0, 0, 0, 0, 0, 1]) && !is_alive(*b"HTTP/1.1 "));
         assert_eq!(frame(7, b"ab"), [4, 0, 0, 0, 7, 0, 0, 0, 2, b'a', b'b']);
     }
 

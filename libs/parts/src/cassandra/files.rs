@@ -165,8 +165,8 @@ pub(super) fn java_options(node: &Node) -> String {
         format!("-Dcassandra.logdir={}", folder("log")),
         format!("-Dlogback.configurationFile={}", folder("conf/logback.xml")),
         // Not the machine's folder, which others may fill or forbid to run libraries from.
-        format!("-Djava.io.tmpdir={}", folder("tmp")),
-        format!("-Djna.tmpdir={}", folder("tmp")),
+        format!("-Djava.io.tmpdir={}", node.folder.display()),
+        format!("-Djna.tmpdir={}", node.folder.display()),
     ];
     if node.unsafe_system {
         lines.push("-Dcassandra.unsafesystem=true".to_owned());
@@ -286,7 +286,7 @@ mod tests {
         let text = java_options(&node("5.0.9").heap_mib(99).unsafe_system());
         for line in [
             "\"-Xmx99m\"",
-            "\"-Djna.tmpdir=/s t/tmp\"",
+            "\"-Djna.tmpdir=/s t\"",
             "\"-Dcassandra.jmx.local.port=4\"",
             "\"-Dcassandra.unsafesystem=true\"",
         ] {

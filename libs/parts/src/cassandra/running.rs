@@ -37,7 +37,7 @@ impl Node {
     /// When something of it cannot be fetched, its folder cannot be written to, or Java cannot be started.
     pub fn start(self) -> Result<Running, CassandraError> {
         let words = self.command()?;
-        for folder in ["conf", "data", "log", "tmp"] {
+        for folder in ["conf", "data", "log"] {
             let folder = self.folder.join(folder);
             fs::create_dir_all(&folder).map_err(disk(&folder))?;
         }
@@ -191,7 +191,7 @@ impl Running {
             // The node's names are of a form that Java's later updates refuse otherwise.
             .arg("-Dcom.sun.jndi.rmiURLParsing=legacy")
             // It notes in the home folder what it was asked.
-            .arg(property("user.home", folder.join("tmp")))
+            .arg(property("user.home", folder.clone()))
             .arg(property(
                 "logback.configurationFile",
                 self.node.conf("logback-tools.xml"),
