@@ -297,6 +297,11 @@ impl Making<'_> {
                 self.sum_of_tables(names, name, metric, &there);
                 continue;
             }
+            // One thing under two names.
+            let newer = name.text().replace("name=GossipMessage", "name=UrgentMessage");
+            if bean == "Connection" && newer != name.text() && there.contains(newer.as_str()) {
+                continue;
+            }
             for group in GROUPS.iter().filter(|it| it.bean == bean) {
                 let Some(labels) = (group.labels)(name) else {
                     continue;
