@@ -9,7 +9,7 @@ use std::{
 
 use base64::Engine as _;
 use parts::cassandra::{Agent, Jolokia, NEWEST, Node, Ports, Running};
-use testkit::request;
+use testkit::{eventually, request};
 
 /// For a start on a machine that does other things too.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -124,6 +124,40 @@ fn every_version_starts() {
         jolokia_obeys_the_policy(&node);
         node.stop().unwrap();
     }
+}
+
+/// Nodes that share ports and differ by address form a ring; one that is paused is soon down for the others.
+#[test]
+fn a_ring_of_two() {
+    let folder = tempfile::tempdir().unwrap();
+    let addresses = [31, 32].map(|it| Ipv4Addr::new(127, 0, 0, it));
+    let ports = Ports::free_ring(&addresses).unwrap();
+    let mut nodes = Vec::new();
+    for (address, ports) in addresses.iter().zip(ports) {
+        let name = address.to_string();
+        let mut node = Node::new(NEWEST, &name, folder.path().join(&name), ports)
+            .address(*address)
+            .seeds(&addresses[..1])
+            .heap_mib(256)
+            .start()
+            .unwrap();
+        node.wait_ready(PATIENCE).unwrap();
+        nodes.push(node);
+    }
+    let status = |wanted: &str| {
+        eventually(wanted, PATIENCE, || {
+            let said = nodes[0].nodetool(&["status"]).unwrap();
+            let lines = said.lines().filter_map(|it| it.split(' ').next());
+            let mut states: Vec<_> = lines.filter(|it| ["UN", "DN"].contains(it)).collect();
+            states.sort_unstable();
+            (states.join(" ") == wanted).then_some(())
+        });
+    };
+    status("UN UN");
+    nodes[1].pause();
+    status("DN UN");
+    nodes[1].resume();
+    status("UN UN");
 }
 
 /// What cannot start says why, at once.
