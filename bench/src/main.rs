@@ -2,6 +2,7 @@
 //! `bench` measures all, `bench alert-router` one, whose section alone it writes anew.
 
 mod alert_router;
+mod cassandra_exporter;
 mod connection;
 mod node_exporter;
 mod page;
@@ -20,6 +21,7 @@ use std::{
 const PARTS: &[(&str, fn(&Path) -> Result<String, Box<dyn Error>>)] = &[
     ("node-exporter", node_exporter::measure),
     ("alert-router", alert_router::measure),
+    ("cassandra-exporter", cassandra_exporter::measure),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -58,18 +58,28 @@ impl Server {
 
     /// Resident bytes.
     pub(crate) fn memory(&self) -> io::Result<u64> {
+        self.status("VmRSS:")
+    }
+
+    /// The most resident bytes that there were.
+    pub(crate) fn peak(&self) -> io::Result<u64> {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, key: &str) -> io::Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|it| it.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|it| it.strip_prefix(key));
         let kibibytes = line.and_then(|it| it.split_ascii_whitespace().next()?.parse::<u64>().ok());
         Ok(kibibytes.unwrap_or_default() * 1024)
     }
 }
 
+/// Processor seconds of a process, user and system.
 #[expect(
     unsafe_code,
     reason = "no safe crate reads the clock of another process"
 )]
-fn cpu_clock(pid: libc::pid_t) -> io::Result<f64> {
+pub(crate) fn cpu_clock(pid: libc::pid_t) -> io::Result<f64> {
     let mut clock = 0;
     let mut time = libc::timespec {
         tv_sec: 0,

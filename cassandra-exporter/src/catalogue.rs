@@ -118,7 +118,12 @@ fn metrics_tsv() {
         let mut labels = desc.labels.to_vec();
         labels.sort_unstable();
         let line = format!("{}\t{}\t{}", desc.kind, labels.join(","), desc.help);
-        assert_eq!(lines.insert(desc.name.to_owned(), line), None, "{}", desc.name);
+        assert_eq!(
+            lines.insert(desc.name.to_owned(), line),
+            None,
+            "{}",
+            desc.name
+        );
     }
     let mut add = |family: &Family| {
         let labels = family.metrics.first().map_or_else(Vec::new, |it| {
@@ -133,7 +138,10 @@ fn metrics_tsv() {
         ("success", "Whether a collector succeeded."),
     ] {
         let name = format!("cassandra_scrape_collector_{name}");
-        lines.insert(name, format!("gauge\tcollector\tcassandra_exporter: {help}"));
+        lines.insert(
+            name,
+            format!("gauge\tcollector\tcassandra_exporter: {help}"),
+        );
     }
     let text: String = lines
         .iter()
@@ -171,7 +179,9 @@ fn table() -> String {
          | Cassandra: `type=Table` | ours: `cassandra_‹scope›_…` | type | of tables from |\n|---|---|---|---|\n",
     );
     for row in TABLE {
-        let fixed = row.fixed.map(|(label, value)| format!("{{{label}=\"{value}\"}}"));
+        let fixed = row
+            .fixed
+            .map(|(label, value)| format!("{{{label}=\"{value}\"}}"));
         let total = row.total.map(|it| format!(", {it}"));
         out.push_str(&format!(
             "| {}{} | `{}{}` | {} | {} |\n",
@@ -208,7 +218,9 @@ fn table() -> String {
             ));
         }
     }
-    out.push_str("\n| beyond Cassandra's metrics, in every profile | type | what it is |\n|---|---|---|\n");
+    out.push_str(
+        "\n| beyond Cassandra's metrics, in every profile | type | what it is |\n|---|---|---|\n",
+    );
     let mut seen = BTreeSet::new();
     for desc in others() {
         assert!(seen.insert(desc.name));

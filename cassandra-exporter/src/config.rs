@@ -120,7 +120,11 @@ pub(crate) struct ReadingFlags {
     #[arg(long = "metrics.exclude", value_name = "REGEX")]
     metrics_exclude: Option<String>,
     /// How often names of beans are looked for anew; a new schema is noticed at once
-    #[arg(long = "discovery.interval", value_name = "DURATION", default_value = "5m")]
+    #[arg(
+        long = "discovery.interval",
+        value_name = "DURATION",
+        default_value = "5m"
+    )]
     discovery_interval: String,
 }
 
@@ -199,7 +203,9 @@ impl Filter {
 /// A flag that cannot be.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
-    #[error("--jolokia.url={0:?} is no http or https address, such as http://127.0.0.1:8778/jolokia")]
+    #[error(
+        "--jolokia.url={0:?} is no http or https address, such as http://127.0.0.1:8778/jolokia"
+    )]
     Url(String),
     #[error(
         "--jolokia.url must not hold a user or password: give --jolokia.username and --jolokia.password-file"
@@ -278,7 +284,12 @@ impl Settings {
             key_file: jolokia.key_file,
             server_name: jolokia.server_name,
             insecure_skip_verify: jolokia.insecure_skip_verify,
-            max_answer: within("--jolokia.max-answer-bytes", jolokia.max_answer, 1 << 16, 1 << 30)?,
+            max_answer: within(
+                "--jolokia.max-answer-bytes",
+                jolokia.max_answer,
+                1 << 16,
+                1 << 30,
+            )?,
         };
         let filter = |include: (&'static str, Option<String>),
                       exclude: (&'static str, Option<String>)| {
@@ -388,10 +399,7 @@ pub(crate) mod tests {
         with_variables(arguments, &[])
     }
 
-    fn with_variables(
-        arguments: &[&str],
-        variables: &[(&str, &str)],
-    ) -> Result<Settings, String> {
+    fn with_variables(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Settings, String> {
         let arguments = [&["cassandra-exporter"], arguments].concat();
         let flags = Flags::try_parse_from(arguments).map_err(|it| it.to_string())?;
         let variable = |name: &str| {
@@ -404,7 +412,10 @@ pub(crate) mod tests {
     #[test]
     fn defaults() {
         let settings = settings(&[]).unwrap();
-        assert_eq!(settings.access.url.as_str(), "http://127.0.0.1:8778/jolokia/");
+        assert_eq!(
+            settings.access.url.as_str(),
+            "http://127.0.0.1:8778/jolokia/"
+        );
         let quantiles: Vec<_> = settings.quantiles.iter().map(|it| it.of).collect();
         assert_eq!(quantiles, [0.5, 0.95, 0.99]);
         assert!(settings.keyspaces.lets("anything"));
@@ -427,10 +438,7 @@ pub(crate) mod tests {
 
     #[test]
     fn secrets_do_not_print() {
-        let settings = with_variables(
-            &["--jolokia.username=u"],
-            &[(super::PASSWORD, "hunter2")],
-        );
+        let settings = with_variables(&["--jolokia.username=u"], &[(super::PASSWORD, "hunter2")]);
         assert!(!format!("{settings:?}").contains("hunter2"));
         let error = self::settings(&["--jolokia.url=http://u:hunter2@x:y/"]).unwrap_err();
         assert!(!error.contains("hunter2"), "{error}");
@@ -461,10 +469,16 @@ pub(crate) mod tests {
             (&["--jolokia.bulk=1"], "--jolokia.bulk must be between 10"),
             (&["--quantiles=0.9"], "\"0.9\" is none of"),
             (&["--quantiles=half"], "\"half\" is none of"),
-            (&["--tables.include=("], "--tables.include=\"(\" is no regular"),
+            (
+                &["--tables.include=("],
+                "--tables.include=\"(\" is no regular",
+            ),
             (&["--discovery.interval=1s"], "at least 10s"),
             (&["--discovery.interval=soon"], "at least 10s"),
-            (&["--profile=most"], "possible values: minimal, standard, full"),
+            (
+                &["--profile=most"],
+                "possible values: minimal, standard, full",
+            ),
         ] {
             let error = settings(arguments).unwrap_err();
             assert!(error.contains(expect), "{arguments:?}: {error}");

@@ -115,7 +115,10 @@ mod tests {
         (counts[0], counts[8], counts[155]) = (2.0, 3.0, 1.0);
         let histogram = classic(&counts).unwrap();
         assert_eq!(histogram.count, 6.0);
-        assert_eq!(histogram.buckets[..3], [(1.0, 2.0), (4.0, 2.0), (16.0, 5.0)]);
+        assert_eq!(
+            histogram.buckets[..3],
+            [(1.0, 2.0), (4.0, 2.0), (16.0, 5.0)]
+        );
         assert_eq!(histogram.buckets.last().unwrap().1, 5.0);
         let histogram = native(&counts).unwrap();
         assert_eq!(histogram.count, 6.0);

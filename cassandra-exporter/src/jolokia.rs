@@ -55,7 +55,9 @@ pub(crate) enum JolokiaError {
     File { path: PathBuf, source: io::Error },
     #[error("{} holds no more than white space", .0.display())]
     EmptyFile(PathBuf),
-    #[error("cannot make a client of --jolokia.ca-file, --jolokia.cert-file and --jolokia.key-file")]
+    #[error(
+        "cannot make a client of --jolokia.ca-file, --jolokia.cert-file and --jolokia.key-file"
+    )]
     Client(#[from] ClientError),
     #[error("cannot connect to {url}")]
     Connect { url: String, source: client::Error },
@@ -67,9 +69,13 @@ pub(crate) enum JolokiaError {
     Unauthorized,
     #[error("status 403: Jolokia's policy forbids it; see packaging/cassandra/jolokia-access.xml")]
     Forbidden,
-    #[error("status 404: is --jolokia.url the agent's address with its context, as in http://127.0.0.1:8778/jolokia?")]
+    #[error(
+        "status 404: is --jolokia.url the agent's address with its context, as in http://127.0.0.1:8778/jolokia?"
+    )]
     NotFound,
-    #[error("status {0}: redirections are not followed, as they would carry the password away; give the final --jolokia.url")]
+    #[error(
+        "status {0}: redirections are not followed, as they would carry the password away; give the final --jolokia.url"
+    )]
     Redirect(u16),
     #[error("status {0}")]
     Http(u16),
@@ -277,7 +283,9 @@ fn read_text(path: &Path) -> Result<String, JolokiaError> {
     use io::Read as _;
     let read = || {
         let mut text = String::new();
-        fs::File::open(path)?.take(MAX_FILE).read_to_string(&mut text)?;
+        fs::File::open(path)?
+            .take(MAX_FILE)
+            .read_to_string(&mut text)?;
         Ok(text)
     };
     read().map_err(|source| JolokiaError::File {

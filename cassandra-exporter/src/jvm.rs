@@ -7,8 +7,12 @@ use crate::{
     object_name::ObjectName,
 };
 
-const INFO: Desc = Desc::new("cassandra_jvm_info", Kind::Gauge, "The virtual machine; always 1.")
-    .labels(&["version", "vendor", "runtime"]);
+const INFO: Desc = Desc::new(
+    "cassandra_jvm_info",
+    Kind::Gauge,
+    "The virtual machine; always 1.",
+)
+.labels(&["version", "vendor", "runtime"]);
 const UPTIME: Desc = Desc::new(
     "cassandra_jvm_uptime_seconds",
     Kind::Gauge,
@@ -263,7 +267,10 @@ pub(crate) fn families(answers: &[Tree], out: &mut Vec<Family>) {
                 sum: Some(time * 1e-3),
                 count,
             };
-            gc.push_value(Labels::of_desc(&GC, &[&name]), Value::Summary(Box::new(summary)));
+            gc.push_value(
+                Labels::of_desc(&GC, &[&name]),
+                Value::Summary(Box::new(summary)),
+            );
         }
     }
     out.push(gc);

@@ -42,7 +42,9 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(flags: Flags) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let settings = Settings::new(flags.jolokia, flags.reading, |name| std::env::var(name).ok())?;
+    let settings = Settings::new(flags.jolokia, flags.reading, |name| {
+        std::env::var(name).ok()
+    })?;
     let node = Node::new(settings)?;
     let registry = Registry::new("cassandra", PROGRAM.namespace, vec![Box::new(node)]);
     let service = daemon::Settings::new(&PROGRAM, flags.common.web, registry);

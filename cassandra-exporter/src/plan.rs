@@ -223,9 +223,15 @@ impl Names {
         let parsed = found.iter().filter_map(|it| ObjectName::parse(it));
         match at {
             0..=2 => self.node.extend(parsed),
-            3 => self.of_tables.extend(parsed.filter_map(|it| Some(it.get("name")?.to_owned()))),
-            4 => self.of_keyspaces.extend(parsed.filter_map(|it| Some(it.get("name")?.to_owned()))),
-            5 => self.keyspaces.extend(parsed.filter_map(|it| Some(it.get("keyspace")?.to_owned()))),
+            3 => self
+                .of_tables
+                .extend(parsed.filter_map(|it| Some(it.get("name")?.to_owned()))),
+            4 => self
+                .of_keyspaces
+                .extend(parsed.filter_map(|it| Some(it.get("name")?.to_owned()))),
+            5 => self
+                .keyspaces
+                .extend(parsed.filter_map(|it| Some(it.get("keyspace")?.to_owned()))),
             _ => self.tables.extend(parsed.filter_map(|it| {
                 Some((it.get("keyspace")?.to_owned(), it.get("scope")?.to_owned()))
             })),
@@ -298,7 +304,9 @@ impl Making<'_> {
                 continue;
             }
             // One thing under two names.
-            let newer = name.text().replace("name=GossipMessage", "name=UrgentMessage");
+            let newer = name
+                .text()
+                .replace("name=GossipMessage", "name=UrgentMessage");
             if bean == "Connection" && newer != name.text() && there.contains(newer.as_str()) {
                 continue;
             }
@@ -313,7 +321,9 @@ impl Making<'_> {
                     continue;
                 }
                 let rows = group.rows.iter();
-                let found = rows.filter_map(|row| Some((row, row.matches(metric)?))).next();
+                let found = rows
+                    .filter_map(|row| Some((row, row.matches(metric)?)))
+                    .next();
                 let Some((row, own)) = found else { continue };
                 if row.profile > self.settings.profile {
                     continue;
@@ -322,7 +332,10 @@ impl Making<'_> {
                     "peer" => (label, crate::object_name::endpoint(value)),
                     _ => (label, value.to_owned()),
                 });
-                if own.as_ref().is_some_and(|it| it.0 == "peer" && has_left(&it.1)) {
+                if own
+                    .as_ref()
+                    .is_some_and(|it| it.0 == "peer" && has_left(&it.1))
+                {
                     continue;
                 }
                 let fixed = row.fixed.map(|(label, value)| (label, value.to_owned()));
@@ -330,7 +343,10 @@ impl Making<'_> {
                 let Ok(labels) = Labels::new(labels) else {
                     continue;
                 };
-                let total = row.total.map(|it| name.text().replace(metric_part(metric).as_str(), metric_part(it).as_str()));
+                let total = row.total.map(|it| {
+                    name.text()
+                        .replace(metric_part(metric).as_str(), metric_part(it).as_str())
+                });
                 let target = Target {
                     bean: name.text().to_owned(),
                     total: total.filter(|it| there.contains(it.as_str())),
@@ -349,7 +365,10 @@ impl Making<'_> {
         metric: &str,
         there: &BTreeSet<&str>,
     ) {
-        let Some(row) = TABLE.iter().find(|it| it.name == Name::Is(static_name(metric))) else {
+        let Some(row) = TABLE
+            .iter()
+            .find(|it| it.name == Name::Is(static_name(metric)))
+        else {
             return;
         };
         if Scope::Node.profile(row) > self.settings.profile {
@@ -358,9 +377,10 @@ impl Making<'_> {
         let Some(is_count) = is_count(names, Scope::Node, row) else {
             return;
         };
-        let total = row
-            .total
-            .map(|it| name.text().replace(metric_part(metric).as_str(), metric_part(it).as_str()));
+        let total = row.total.map(|it| {
+            name.text()
+                .replace(metric_part(metric).as_str(), metric_part(it).as_str())
+        });
         let labels = row.fixed.map_or(Labels::EMPTY, |it| {
             Labels::new([it]).unwrap_or(Labels::EMPTY)
         });
@@ -378,7 +398,9 @@ impl Making<'_> {
             return;
         }
         for row in TABLE {
-            let Name::Is(table_name) = row.name else { continue };
+            let Name::Is(table_name) = row.name else {
+                continue;
+            };
             // One metric is spelt in another way there.
             let name = match table_name {
                 "AnticompactionTime" => "AntiCompactionTime",
@@ -392,7 +414,8 @@ impl Making<'_> {
             };
             let shape = self.shape(Scope::Keyspace.prefix(), row, is_count);
             for keyspace in &names.keyspaces {
-                let bean = |name: &str| format!("{DOMAIN}type=Keyspace,keyspace={keyspace},name={name}");
+                let bean =
+                    |name: &str| format!("{DOMAIN}type=Keyspace,keyspace={keyspace},name={name}");
                 let total = row.total.filter(|it| names.of_keyspaces.contains(*it));
                 let labels = [("keyspace", keyspace.clone())].into_iter();
                 let fixed = row.fixed.map(|(label, value)| (label, value.to_owned()));
@@ -461,7 +484,9 @@ fn static_name(metric: &str) -> &'static str {
 
 /// Whether a number is a `Count`; None when its sample has none.
 fn is_count(names: &Names, scope: Scope, row: &Row) -> Option<bool> {
-    let Name::Is(name) = row.name else { return None };
+    let Name::Is(name) = row.name else {
+        return None;
+    };
     if row.source != Source::Number {
         return Some(false);
     }

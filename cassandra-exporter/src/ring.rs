@@ -383,7 +383,8 @@ fn members(storage: &Tree, detector: &Tree) -> BTreeMap<String, Member> {
     while members.len() > MAX_ENDPOINTS {
         members.pop_last();
     }
-    let among = |key: &str| -> BTreeSet<String> { storage.get(key).texts().map(endpoint).collect() };
+    let among =
+        |key: &str| -> BTreeSet<String> { storage.get(key).texts().map(endpoint).collect() };
     let (live, joining, leaving, moving) = (
         among("LiveNodes"),
         among("JoiningNodes"),

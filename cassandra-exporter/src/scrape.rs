@@ -211,7 +211,9 @@ impl Collector for Node {
                 }
                 let left = scrape.remaining(Duration::from_millis(50));
                 if left.is_zero() {
-                    return Err(CollectError::failed("another scrape of the node is under way"));
+                    return Err(CollectError::failed(
+                        "another scrape of the node is under way",
+                    ));
                 }
                 let waited = flight.bell.wait_timeout(landed, left);
                 landed = waited.unwrap_or_else(PoisonError::into_inner).0;

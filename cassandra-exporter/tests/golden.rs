@@ -37,7 +37,9 @@ fn replay(version: &str, arguments: &[&str]) -> String {
     assert_eq!(status, 200);
     assert_eq!(node.heard().len(), count, "every answer was asked for");
     let varies = |line: &&str| {
-        let name = line.trim_start_matches("# HELP ").trim_start_matches("# TYPE ");
+        let name = line
+            .trim_start_matches("# HELP ")
+            .trim_start_matches("# TYPE ");
         VARYING.iter().any(|it| name.starts_with(it))
     };
     text.lines()
@@ -53,7 +55,10 @@ fn recorded_answers() {
         .lines()
         .map(|line| {
             let fields: Vec<_> = line.split('\t').collect();
-            (fields[0].to_owned(), (fields[1].to_owned(), fields[2].to_owned()))
+            (
+                fields[0].to_owned(),
+                (fields[1].to_owned(), fields[2].to_owned()),
+            )
         })
         .collect();
     for version in ["3.11.19", "4.0.19", "4.1.10", "5.0.9"] {

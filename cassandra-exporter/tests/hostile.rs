@@ -31,8 +31,7 @@ fn scrape(exporter: &Running) -> Scraped {
     let begin = Instant::now();
     let timeout = DEADLINE.as_secs_f64().to_string();
     let headers = [("X-Prometheus-Scrape-Timeout-Seconds", timeout.as_str())];
-    let (status, _, body) =
-        request(exporter.address(), "GET", "/metrics", &headers, &[]).unwrap();
+    let (status, _, body) = request(exporter.address(), "GET", "/metrics", &headers, &[]).unwrap();
     assert_eq!(status, 200);
     let families = parse::text_strict(&String::from_utf8(body).unwrap()).unwrap();
     Scraped {
@@ -93,16 +92,16 @@ fn answers_that_are_none() {
         (json("null"), "answer"),
         (json(refused), "forbidden"),
         (json(&"[".repeat(60_000)), "answer"),
-        (json(&format!("[{{\"x\":\"{}\"", "y".repeat(100_000))), "too_large"),
+        (
+            json(&format!("[{{\"x\":\"{}\"", "y".repeat(100_000))),
+            "too_large",
+        ),
         (Answer::Truncated, "broken"),
         (Answer::Close, "broken"),
         (Answer::Hang, "deadline"),
     ] {
         let node = Upstream::start(vec![answer.clone()]);
-        let exporter = start(
-            &node.url("/jolokia"),
-            &["--jolokia.max-answer-bytes=65536"],
-        );
+        let exporter = start(&node.url("/jolokia"), &["--jolokia.max-answer-bytes=65536"]);
         for _ in 0..2 {
             scrape(&exporter).is_down(reason);
         }
@@ -141,7 +140,9 @@ fn odd_values() {
         r#"{"status":200,"value":{"a":1}}"#,
         r#"{"status":200,"value":{"k":{"t":3,"u":"x"},"l":4}}"#,
     ];
-    elements.extend([r#"{"status":200,"value":{"HeapMemoryUsage":{"used":1e400,"max":-1,"committed":5}}}"#; 8]);
+    elements.extend(
+        [r#"{"status":200,"value":{"HeapMemoryUsage":{"used":1e400,"max":-1,"committed":5}}}"#; 8],
+    );
     let node = Upstream::start(vec![
         json(&format!("[{}]", elements.join(","))),
         // A search that is answered by another thing.
@@ -165,7 +166,11 @@ fn odd_values() {
     assert_eq!(number("cassandra_endpoint_up", &one), Some(0.0));
     assert_eq!(number("cassandra_endpoint_owns_ratio", &one), None);
     assert_eq!(number("cassandra_endpoint_load_bytes", &one), None);
-    let compaction = [("keyspace", "k"), ("table", "t"), ("type", "major_compaction")];
+    let compaction = [
+        ("keyspace", "k"),
+        ("table", "t"),
+        ("type", "major_compaction"),
+    ];
     assert_eq!(
         number("cassandra_running_compactions_size_bytes", &compaction),
         Some(20.0)
@@ -189,11 +194,12 @@ fn a_drip() {
             std::thread::spawn(move || {
                 let mut stream = stream;
                 let mut head = [0; 1024];
-                drop(stream.read(&mut head));
+                let read = stream.read(&mut head);
+                assert!(read.is_ok_and(|it| it > 0));
                 drop(stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n["));
                 let (_hold, never) = std::sync::mpsc::channel::<()>();
                 while stream.write_all(b" ").is_ok() {
-                    drop(never.recv_timeout(Duration::from_millis(20)));
+                    assert!(never.recv_timeout(Duration::from_millis(20)).is_err());
                 }
             });
         }

@@ -13,7 +13,7 @@ mod recorder;
 
 use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
-use parts::cassandra::{Agent, NEWEST, Ports, Running};
+use parts::cassandra::{Agent, Jolokia, NEWEST, Node, Ports, Running, Tls};
 use testkit::eventually;
 
 use crate::{
@@ -24,13 +24,16 @@ use crate::{
 /// For a start on a machine that does other things, too.
 const PATIENCE: Duration = Duration::from_secs(240);
 
-const KEYSPACE: &str = "CREATE KEYSPACE app WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}";
+const KEYSPACE: &str =
+    "CREATE KEYSPACE app WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}";
 
 /// Of the table `app.main`: 120 writes, 40 reads, 6 reads of a range, 3 conditional writes; flushed twice.
 fn workload(node: &Running) {
     let mut statements = Vec::new();
     for key in 0..100 {
-        statements.push(format!("INSERT INTO app.main (k, c, v) VALUES ({key}, 1, 'x')"));
+        statements.push(format!(
+            "INSERT INTO app.main (k, c, v) VALUES ({key}, 1, 'x')"
+        ));
     }
     node.cql(&statements).unwrap();
     node.nodetool(&["flush", "app"]).unwrap();
@@ -95,7 +98,11 @@ fn agrees(node: &Running, version: &str, scraped: &Scraped) {
     assert_eq!(operation("read").count, 40.0);
     assert_eq!(operation("range_read").count, 6.0);
     let read = operation("read");
-    assert!(read.quantiles.iter().all(|(_, it)| (0.0..60.0).contains(it)));
+    assert!(
+        read.quantiles
+            .iter()
+            .all(|(_, it)| (0.0..60.0).contains(it))
+    );
     // Reads of partitions and of ranges.
     let tombstones = scraped.summary("cassandra_table_tombstones_scanned", &table);
     assert_eq!(tombstones.count, 46.0);
@@ -129,7 +136,8 @@ fn agrees(node: &Running, version: &str, scraped: &Scraped) {
 
 /// The table that a node has of itself.
 fn agrees_with_itself(node: &Running, version: &str, scraped: &Scraped) {
-    let query = "SELECT cluster_name, data_center, rack, host_id, release_version FROM system.local";
+    let query =
+        "SELECT cluster_name, data_center, rack, host_id, release_version FROM system.local";
     let rows = node.cql(&[query]).unwrap();
     let ring = scraped.family("cassandra_node_info").unwrap();
     let ring = &ring.metrics[0].labels;
@@ -147,8 +155,14 @@ fn agrees_with_itself(node: &Running, version: &str, scraped: &Scraped) {
     assert_eq!(ring.get("host_id").unwrap().replace('-', ""), id);
     let mode = [("mode", "NORMAL")];
     assert_eq!(scraped.number("cassandra_operation_mode", &mode), 1.0);
-    assert_eq!(scraped.number("cassandra_native_transport_running", &[]), 1.0);
-    assert_eq!(scraped.number("cassandra_endpoints", &[("state", "UN")]), 1.0);
+    assert_eq!(
+        scraped.number("cassandra_native_transport_running", &[]),
+        1.0
+    );
+    assert_eq!(
+        scraped.number("cassandra_endpoints", &[("state", "UN")]),
+        1.0
+    );
     // 120 writes of one table were flushed twice.
     let flushed = [("path", "internal"), ("pool", "MemtableFlushWriter")];
     assert!(scraped.number("cassandra_thread_pool_completed_tasks_total", &flushed) >= 2.0);
@@ -162,7 +176,10 @@ fn agrees_with_nodetool(node: &Running, scraped: &Scraped) {
     assert_eq!(ring.get("datacenter"), Some(info["Data Center"].as_str()));
     assert_eq!(ring.get("rack"), Some(info["Rack"].as_str()));
     let exceptions: f64 = info["Exceptions"].parse().unwrap();
-    assert_eq!(scraped.number("cassandra_storage_exceptions_total", &[]), exceptions);
+    assert_eq!(
+        scraped.number("cassandra_storage_exceptions_total", &[]),
+        exceptions
+    );
     let uptime: f64 = info["Uptime (seconds)"].parse().unwrap();
     let ours = scraped.number("cassandra_jvm_uptime_seconds", &[]);
     assert!((uptime - ours).abs() < 120.0, "{uptime} {ours}");
@@ -172,7 +189,10 @@ fn agrees_with_nodetool(node: &Running, scraped: &Scraped) {
     assert!((ours / 1_048_576.0 - heap).abs() < 0.01, "{ours} {heap}");
 
     let pools = node.nodetool(&["tpstats"]).unwrap();
-    for (pool, path) in [("MemtableFlushWriter", "internal"), ("MemtablePostFlush", "internal")] {
+    for (pool, path) in [
+        ("MemtableFlushWriter", "internal"),
+        ("MemtablePostFlush", "internal"),
+    ] {
         let line = pools.lines().find(|it| it.starts_with(pool)).unwrap();
         let words: Vec<_> = line.split_whitespace().collect();
         let ours = |name| {
@@ -180,12 +200,27 @@ fn agrees_with_nodetool(node: &Running, scraped: &Scraped) {
             scraped.number(&name, &[("path", path), ("pool", pool)])
         };
         assert_eq!(ours("pending_tasks"), words[2].parse::<f64>().unwrap());
-        assert_eq!(ours("completed_tasks_total"), words[3].parse::<f64>().unwrap(), "{line}");
+        assert_eq!(
+            ours("completed_tasks_total"),
+            words[3].parse::<f64>().unwrap(),
+            "{line}"
+        );
     }
     let compactions = node.nodetool(&["compactionstats"]).unwrap();
-    let pending = compactions.lines().find(|it| it.starts_with("pending tasks"));
-    let pending: f64 = pending.unwrap().split_whitespace().last().unwrap().parse().unwrap();
-    assert_eq!(scraped.number("cassandra_compaction_pending_tasks", &[]), pending);
+    let pending = compactions
+        .lines()
+        .find(|it| it.starts_with("pending tasks"));
+    let pending: f64 = pending
+        .unwrap()
+        .split_whitespace()
+        .last()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert_eq!(
+        scraped.number("cassandra_compaction_pending_tasks", &[]),
+        pending
+    );
     status(node, scraped);
 }
 
@@ -194,7 +229,9 @@ fn agrees_with_tablestats(node: &Running, scraped: &Scraped, read: &exposition::
     let number = |name: &str| scraped.number(&format!("cassandra_table_{name}"), &table);
     let stats = lines(&node.nodetool(&["tablestats", "app.main"]).unwrap());
     let stat = |name: &str| -> f64 {
-        let text = stats.get(name).unwrap_or_else(|| panic!("{name}: {stats:?}"));
+        let text = stats
+            .get(name)
+            .unwrap_or_else(|| panic!("{name}: {stats:?}"));
         text.split(' ').next().unwrap().parse().unwrap_or(f64::NAN)
     };
     assert_eq!(stat("Local write count"), 120.0);
@@ -202,10 +239,19 @@ fn agrees_with_tablestats(node: &Running, scraped: &Scraped, read: &exposition::
     // Milliseconds there, and not more than a minute in all.
     let mean = read.sum.unwrap() / read.count * 1e3;
     let theirs = stat("Local read latency");
-    assert!(theirs.is_nan() || (mean - theirs).abs() < theirs.max(0.1), "{mean} {theirs}");
+    assert!(
+        theirs.is_nan() || (mean - theirs).abs() < theirs.max(0.1),
+        "{mean} {theirs}"
+    );
     assert_eq!(number("live_sstables"), stat("SSTable count"));
-    assert_eq!(number("live_disk_space_used_bytes"), stat("Space used (live)"));
-    assert_eq!(number("total_disk_space_used_bytes"), stat("Space used (total)"));
+    assert_eq!(
+        number("live_disk_space_used_bytes"),
+        stat("Space used (live)")
+    );
+    assert_eq!(
+        number("total_disk_space_used_bytes"),
+        stat("Space used (total)")
+    );
     assert_eq!(number("pending_flushes"), stat("Pending flushes"));
     assert_eq!(
         number("max_partition_size_bytes"),
@@ -230,7 +276,11 @@ fn status(node: &Running, scraped: &Scraped) {
         .collect();
     let mut endpoints: Vec<_> = members.iter().map(|it| it[1].to_owned()).collect();
     endpoints.sort();
-    assert_eq!(scraped.values("cassandra_endpoint_up", "endpoint"), endpoints, "{text}");
+    assert_eq!(
+        scraped.values("cassandra_endpoint_up", "endpoint"),
+        endpoints,
+        "{text}"
+    );
     for member in members {
         let (state, address, rack) = (member[0], member[1], member.last().unwrap());
         let host_id = member[member.len() - 2];
@@ -301,7 +351,11 @@ fn one_version(version: &str, agent: Agent, tables: usize, heap: u32) {
     let partitions = scraped.family("cassandra_table_estimated_partition_size_bytes");
     let partitions = partitions.unwrap().metrics.iter();
     let found = partitions
-        .filter(|it| sizes.iter().all(|(name, value)| it.labels.get(name) == Some(value)))
+        .filter(|it| {
+            sizes
+                .iter()
+                .all(|(name, value)| it.labels.get(name) == Some(value))
+        })
         .find_map(|it| match &it.value {
             exposition::Value::Histogram(histogram) => Some(histogram.count),
             _ => None,
@@ -356,7 +410,10 @@ fn a_ring() {
     let mut exporter = Exporter::start(&nodes[0].jolokia_url(), folder.path(), &[]);
     let up = |exporter: &Exporter, address: Ipv4Addr| {
         let scraped = exporter.scrape();
-        scraped.number("cassandra_endpoint_up", &[("endpoint", &address.to_string())])
+        scraped.number(
+            "cassandra_endpoint_up",
+            &[("endpoint", &address.to_string())],
+        )
     };
     eventually("all see each other", PATIENCE, || {
         let all = addresses.iter().all(|it| up(&exporter, *it) == 1.0);
@@ -365,9 +422,15 @@ fn a_ring() {
     let scraped = exporter.scrape();
     scraped.is_whole();
     status(&nodes[0], &scraped);
-    assert_eq!(scraped.number("cassandra_endpoints", &[("state", "UN")]), 3.0);
+    assert_eq!(
+        scraped.number("cassandra_endpoints", &[("state", "UN")]),
+        3.0
+    );
     assert_eq!(scraped.number("cassandra_schema_versions", &[]), 1.0);
-    let peers = scraped.values("cassandra_inbound_connection_received_messages_total", "peer");
+    let peers = scraped.values(
+        "cassandra_inbound_connection_received_messages_total",
+        "peer",
+    );
     assert!(peers.contains(&addresses[1].to_string()), "{peers:?}");
 
     // Stopped: what Cassandra sees is shown at once.
@@ -378,7 +441,10 @@ fn a_ring() {
     });
     let scraped = exporter.scrape();
     status(&nodes[0], &scraped);
-    assert_eq!(scraped.number("cassandra_endpoints", &[("state", "DN")]), 1.0);
+    assert_eq!(
+        scraped.number("cassandra_endpoints", &[("state", "DN")]),
+        1.0
+    );
 
     // Gone for good: gossip knows of it for days, the metrics do not.
     let info = scraped.family("cassandra_endpoint_info").unwrap();
@@ -408,4 +474,92 @@ fn a_ring() {
     eventually("it is back", PATIENCE, || {
         (exporter.scrape().number("cassandra_up", &[]) == 1.0).then_some(())
     });
+}
+
+/// HTTPS with a certificate that a file vouches for, another context, and a certificate of ours.
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "keytool is Java's own tool for its key stores"
+)]
+fn https_and_certificates() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name).display().to_string();
+    let java = parts::cassandra::java().unwrap();
+    let keytool = std::fs::canonicalize(java)
+        .unwrap()
+        .with_file_name("keytool");
+    let keytool = |arguments: &str, files: &[(&str, String)]| {
+        let mut command = std::process::Command::new(&keytool);
+        command.args(arguments.split(' '));
+        command.args(["-storetype", "PKCS12", "-storepass", "changeit"]);
+        for (flag, file) in files {
+            command.args([*flag, file]);
+        }
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    let store = ("-keystore", place("server.p12"));
+    keytool(
+        "-genkeypair -alias server -keyalg RSA -keysize 2048 -validity 30 -dname CN=node -ext SAN=ip:127.0.0.1,dns:node.example",
+        std::slice::from_ref(&store),
+    );
+    keytool(
+        "-exportcert -rfc -alias server",
+        &[store.clone(), ("-file", place("ca.pem"))],
+    );
+    // Ours, which the agent trusts.
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    let certificate = params.self_signed(&key).unwrap();
+    std::fs::write(place("client.pem"), certificate.pem()).unwrap();
+    std::fs::write(place("client.key"), key.serialize_pem()).unwrap();
+    keytool(
+        "-importcert -noprompt -alias client",
+        &[store, ("-file", place("client.pem"))],
+    );
+    let policy = testkit::root().join("packaging/cassandra/jolokia-access.xml");
+    let mut jolokia = Jolokia::guarded(
+        Agent::Jolokia26,
+        exporter::USER,
+        exporter::PASSWORD,
+        &policy,
+    );
+    jolokia.tls = Some(Tls {
+        keystore: folder.path().join("server.p12"),
+        password: "changeit".to_owned(),
+    });
+    // Beside a password, Jolokia does without a certificate.
+    jolokia.user = None;
+    jolokia.context = "/a/b".to_owned();
+    jolokia
+        .options
+        .push(("useSslClientAuthentication".to_owned(), "true".to_owned()));
+    let ports = Ports::free(Ipv4Addr::LOCALHOST).unwrap();
+    let mut node = Node::new(NEWEST, "tls", folder.path().join("node"), ports)
+        .unsafe_system()
+        .jolokia(Some(jolokia))
+        .start()
+        .unwrap();
+    node.wait_ready(PATIENCE).unwrap();
+    let url = format!("https://{}/a/b", node.jolokia_address());
+    let flag = |name: &str, file: &str| format!("--jolokia.{name}-file={}", place(file));
+    let certificates = [flag("cert", "client.pem"), flag("key", "client.key")];
+    let certificates = certificates.each_ref().map(String::as_str);
+    let ca = flag("ca", "ca.pem");
+    let up = |arguments: &[&str]| {
+        let exporter = Exporter::start(&url, folder.path(), arguments);
+        let scraped = exporter.scrape();
+        scraped.number("cassandra_up", &[])
+    };
+    assert_eq!(up(&[&ca, certificates[0], certificates[1]]), 1.0);
+    let named = "--jolokia.server-name=node.example";
+    assert_eq!(up(&[&ca, certificates[0], certificates[1], named]), 1.0);
+    // One thing missing at a time.
+    assert_eq!(up(&[&ca]), 0.0);
+    assert_eq!(up(&certificates), 0.0);
+    let other = "--jolokia.server-name=other.example";
+    assert_eq!(up(&[&ca, certificates[0], certificates[1], other]), 0.0);
+    node.stop().unwrap();
 }

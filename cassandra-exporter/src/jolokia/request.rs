@@ -80,7 +80,10 @@ pub(crate) fn attributes_text(attributes: &[&str]) -> String {
 
 fn escape(out: &mut String, text: &str) {
     // Nearly all names are without any of them.
-    if text.bytes().all(|it| it >= 0x20 && it != b'"' && it != b'\\') {
+    if text
+        .bytes()
+        .all(|it| it >= 0x20 && it != b'"' && it != b'\\')
+    {
         out.push_str(text);
         return;
     }

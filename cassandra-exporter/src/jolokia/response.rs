@@ -747,9 +747,17 @@ mod tests {
         // Deeper than any bean.
         let deep = format!("[{{\"value\":{}", "[".repeat(100_000));
         let error = numbers(&deep, &[one]).1;
-        assert!(error.contains("EOF") || error.contains("recursion"), "{error}");
+        assert!(
+            error.contains("EOF") || error.contains("recursion"),
+            "{error}"
+        );
         let mut found = Vec::new();
-        let end = read(deep.as_bytes(), 1, |_| Want::Tree, |at, _, _| found.push(at));
+        let end = read(
+            deep.as_bytes(),
+            1,
+            |_| Want::Tree,
+            |at, _, _| found.push(at),
+        );
         assert!(end.unwrap_err().to_string().contains("recursion"));
         assert!(found.is_empty());
     }

@@ -88,7 +88,9 @@ impl Scraped {
         let metrics = self.family(name).map_or(&[][..], |it| &it.metrics);
         let found = metrics.iter().find(|metric| {
             metric.labels.len() == labels.len()
-                && labels.iter().all(|(name, value)| metric.labels.get(name) == Some(value))
+                && labels
+                    .iter()
+                    .all(|(name, value)| metric.labels.get(name) == Some(value))
         });
         match found.map(|it| &it.value) {
             Some(Value::Summary(summary)) => (**summary).clone(),

@@ -35,7 +35,10 @@ impl Recorder {
                 let Some((first, headers)) = lines.split_first() else {
                     continue;
                 };
-                let headers: Vec<_> = headers.iter().filter_map(|it| it.split_once(": ")).collect();
+                let headers: Vec<_> = headers
+                    .iter()
+                    .filter_map(|it| it.split_once(": "))
+                    .collect();
                 let header = |name: &str| {
                     let found = headers.iter().find(|it| it.0.eq_ignore_ascii_case(name));
                     found.map(|it| it.1)
