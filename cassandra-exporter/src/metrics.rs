@@ -234,6 +234,7 @@ pub(crate) const GROUPS: &[Group] = &[
     node::STORAGE,
     node::STORAGE_PROXY,
     node::STREAMING,
+    node::STREAMING_ALL,
     node::THREAD_POOL,
 ];
 

@@ -211,9 +211,14 @@ impl Collector for Node {
                 }
                 let left = scrape.remaining(Duration::from_millis(50));
                 if left.is_zero() {
-                    return Err(CollectError::failed(
-                        "another scrape of the node is under way",
-                    ));
+                    drop(landed);
+                    let late = JolokiaError::Deadline;
+                    out.extend([
+                        Family::single(&UP, 0.0),
+                        Family::single(&COMPLETE, 0.0),
+                        reasons(Some(late.reason())),
+                    ]);
+                    return Err(CollectError::failed(late));
                 }
                 let waited = flight.bell.wait_timeout(landed, left);
                 landed = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -542,10 +547,7 @@ impl<'a> Reading<'a> {
             reads.push(&[result], count as f64);
         }
         let reason = failure.as_ref().map(JolokiaError::reason);
-        let mut failures = Family::of(&FAILURE);
-        for known in JolokiaError::REASONS {
-            failures.push(&[known], f64::from(u8::from(reason == Some(*known))));
-        }
+        let failures = reasons(reason);
         #[expect(clippy::cast_precision_loss, reason = "there are not so many")]
         self.families.extend([
             Family::single(&UP, f64::from(u8::from(self.is_up))),
@@ -589,6 +591,15 @@ impl<'a> Reading<'a> {
         self.families
             .push(Family::single(&DISCOVERY_AGE, age.as_secs_f64()));
     }
+}
+
+/// Every reason, and which one it is.
+fn reasons(reason: Option<&str>) -> Family {
+    let mut family = Family::of(&FAILURE);
+    for known in JolokiaError::REASONS {
+        family.push(&[known], f64::from(u8::from(reason == Some(*known))));
+    }
+    family
 }
 
 /// Entries of a map that are shown.

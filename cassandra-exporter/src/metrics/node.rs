@@ -1009,17 +1009,44 @@ pub(super) const STORAGE_PROXY: Group = Group {
     ],
 };
 
-fn streaming(name: &ObjectName) -> Option<Vec<(&'static str, String)>> {
-    match name.get("scope") {
-        Some(scope) => Some(vec![("peer", endpoint(scope))]),
-        None => Some(vec![("peer", String::new())]),
-    }
-}
+pub(super) const STREAMING_ALL: Group = Group {
+    bean: "Streaming",
+    prefix: "cassandra_streaming_",
+    labels: none,
+    names: &[],
+    rows: &[
+        count_now(
+            "ActiveOutboundStreams",
+            "active_outbound_streams",
+            "Streams to peers that run.",
+        ),
+        count(
+            "TotalIncomingBytes",
+            "all_incoming_bytes_total",
+            "What was streamed from all peers, those that have left included.",
+        ),
+        count(
+            "TotalOutgoingBytes",
+            "all_outgoing_bytes_total",
+            "What was streamed to all peers, those that have left included.",
+        ),
+        count(
+            "TotalOutgoingRepairBytes",
+            "all_outgoing_repair_bytes_total",
+            "What was streamed to all peers for repairs.",
+        ),
+        count(
+            "TotalOutgoingRepairSSTables",
+            "all_outgoing_repair_sstables_total",
+            "SSTables that were streamed to all peers for repairs.",
+        ),
+    ],
+};
 
 pub(super) const STREAMING: Group = Group {
     bean: "Streaming",
     prefix: "cassandra_streaming_",
-    labels: streaming,
+    labels: peer,
     names: &["peer"],
     rows: &[
         count(
