@@ -15,7 +15,7 @@ use crate::{
     jolokia::{
         JolokiaError, Session,
         request::{Bulk, attributes_text},
-        response::{Got, Status, Want},
+        response::{Got, Status, Tree, Want},
     },
     metrics::{GROUPS, Name, Profile, Row, Scope, Source, TABLE},
     object_name::ObjectName,
@@ -124,6 +124,9 @@ struct Names {
     counts: BTreeMap<(&'static str, &'static str), bool>,
 }
 
+/// Keyspaces whose sums are read, the first by name: a node has a few.
+const MAX_KEYSPACES: usize = 1_000;
+
 /// Searches, in the order of their answers.
 const SEARCHES: [&str; 7] = [
     "type=*,name=*",
@@ -198,24 +201,35 @@ async fn search(session: &Session<'_>, settings: &Settings) -> Result<Names, Jol
     let mut names = Names::default();
     let want = |at| match at {
         at if at < SEARCHES.len() => Want::Names,
-        _ => Want::Numbers(&PROBED),
+        _ => Want::Tree,
     };
     session
         .ask(bulk, want, |at, status, got| match got {
             Some(Got::Names(found)) => names.take(at, &found),
-            Some(Got::Numbers([count, value, ..])) if status == Status::Fine => {
+            Some(Got::Tree(found)) if status == Status::Fine => {
                 let probe = at.checked_sub(SEARCHES.len()).and_then(|it| probes.get(it));
+                let [has_count, has_value] = PROBED.map(|it| is_there(found.get(it)));
                 if let Some(probe) = probe
-                    && (count.is_some() || value.is_some())
+                    && (has_count || has_value)
                 {
                     // Where there are both they are the same, and `Value` is the older way.
-                    names.counts.insert(*probe, value.is_none());
+                    names.counts.insert(*probe, !has_value);
                 }
             }
             _ => {}
         })
         .await?;
     Ok(names)
+}
+
+/// Whether an attribute was read: one that is not there is a text about that in Jolokia 1.7, and a map in 2.x. A number may be a text,
+/// too, such as `NaN`.
+fn is_there(value: &Tree) -> bool {
+    match value {
+        Tree::Number(_) => true,
+        Tree::Text(text) => !text.starts_with("ERROR"),
+        Tree::None | Tree::Bool(_) | Tree::List(_) | Tree::Map(_) => false,
+    }
 }
 
 impl Names {
@@ -413,7 +427,7 @@ impl Making<'_> {
                 continue;
             };
             let shape = self.shape(Scope::Keyspace.prefix(), row, is_count);
-            for keyspace in &names.keyspaces {
+            for keyspace in names.keyspaces.iter().take(MAX_KEYSPACES) {
                 let bean =
                     |name: &str| format!("{DOMAIN}type=Keyspace,keyspace={keyspace},name={name}");
                 let total = row.total.filter(|it| names.of_keyspaces.contains(*it));
@@ -524,5 +538,30 @@ fn tables(settings: &Settings, names: &Names, is_asked: bool) -> (Vec<Table>, Ta
 impl FamilyOf {
     pub(crate) fn empty(&self) -> Option<Family> {
         Family::new(self.name.clone(), self.kind, self.help).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_there;
+    use crate::jolokia::response::Tree;
+
+    #[test]
+    fn attributes_that_are_there() {
+        for (value, expect) in [
+            (Tree::Number(0.0), true),
+            (Tree::Text("NaN".to_owned()), true),
+            (
+                Tree::Text("ERROR: No such attribute: Count (class x)".to_owned()),
+                false,
+            ),
+            (
+                Tree::Map(vec![(".error".to_owned(), Tree::Bool(true))]),
+                false,
+            ),
+            (Tree::None, false),
+        ] {
+            assert_eq!(is_there(&value), expect, "{value:?}");
+        }
     }
 }
