@@ -17,7 +17,7 @@ use crate::{
         request::{Bulk, attributes_text},
         response::{Got, Status, Tree, Want},
     },
-    metrics::{GROUPS, Name, Profile, Row, Scope, Source, TABLE},
+    metrics::{GROUPS, Group, Name, Profile, Row, Scope, Source, TABLE},
     object_name::ObjectName,
 };
 
@@ -309,6 +309,7 @@ impl Making<'_> {
     /// Beans of the node as they were found, those of the sums of its tables among them.
     fn node(&mut self, names: &Names, endpoints: &BTreeSet<String>) {
         let there: BTreeSet<&str> = names.node.iter().map(ObjectName::text).collect();
+        let peers = Peers::of(endpoints);
         for name in &names.node {
             let (Some(bean), Some(metric)) = (name.get("type"), name.get("name")) else {
                 continue;
@@ -318,58 +319,59 @@ impl Making<'_> {
                 continue;
             }
             // One thing under two names.
-            let newer = name
-                .text()
-                .replace("name=GossipMessage", "name=UrgentMessage");
+            let urgent = metric.replace("GossipMessage", "UrgentMessage");
+            let newer = renamed(name, metric, &urgent);
             if bean == "Connection" && newer != name.text() && there.contains(newer.as_str()) {
                 continue;
             }
             for group in GROUPS.iter().filter(|it| it.bean == bean) {
-                let Some(labels) = (group.labels)(name) else {
-                    continue;
-                };
-                // A peer that has left the ring must not stay here.
-                let peer = labels.iter().find(|it| it.0 == "peer");
-                let has_left = |it: &str| !it.is_empty() && !endpoints.contains(it);
-                if peer.is_some_and(|it| has_left(&it.1)) {
-                    continue;
-                }
-                let rows = group.rows.iter();
-                let found = rows
-                    .filter_map(|row| Some((row, row.matches(metric)?)))
-                    .next();
-                let Some((row, own)) = found else { continue };
-                if row.profile > self.settings.profile {
-                    continue;
-                }
-                let own = own.map(|(label, value)| match label {
-                    "peer" => (label, crate::object_name::endpoint(value)),
-                    _ => (label, value.to_owned()),
-                });
-                if own
-                    .as_ref()
-                    .is_some_and(|it| it.0 == "peer" && has_left(&it.1))
-                {
-                    continue;
-                }
-                let fixed = row.fixed.map(|(label, value)| (label, value.to_owned()));
-                let labels = labels.into_iter().chain(own).chain(fixed);
-                let Ok(labels) = Labels::new(labels) else {
-                    continue;
-                };
-                let total = row.total.map(|it| {
-                    name.text()
-                        .replace(metric_part(metric).as_str(), metric_part(it).as_str())
-                });
-                let target = Target {
-                    bean: name.text().to_owned(),
-                    total: total.filter(|it| there.contains(it.as_str())),
-                    labels,
-                    shape: self.shape(group.prefix, row, false),
-                };
-                self.push(row, target);
+                self.bean(group, name, metric, &there, &peers);
             }
         }
+    }
+
+    fn bean(
+        &mut self,
+        group: &Group,
+        name: &ObjectName,
+        metric: &str,
+        there: &BTreeSet<&str>,
+        peers: &Peers<'_>,
+    ) {
+        let Some(labels) = (group.labels)(name) else {
+            return;
+        };
+        let rows = group.rows.iter();
+        let mut found = rows.filter_map(|row| Some((row, row.matches(metric)?)));
+        let Some((row, own)) = found.next() else {
+            return;
+        };
+        if row.profile > self.settings.profile {
+            return;
+        }
+        let own = own.map(|(label, value)| (label, value.to_owned()));
+        let fixed = row.fixed.map(|(label, value)| (label, value.to_owned()));
+        let mut labels: Vec<_> = labels.into_iter().chain(own).chain(fixed).collect();
+        for (label, value) in &mut labels {
+            if *label == "peer" {
+                match peers.find(value) {
+                    Some(address) => address.clone_into(value),
+                    // It has left the ring.
+                    None => return,
+                }
+            }
+        }
+        let Ok(labels) = Labels::new(labels) else {
+            return;
+        };
+        let total = row.total.map(|it| renamed(name, metric, it));
+        let target = Target {
+            bean: name.text().to_owned(),
+            total: total.filter(|it| there.contains(it.as_str())),
+            labels,
+            shape: self.shape(group.prefix, row, false),
+        };
+        self.push(row, target);
     }
 
     fn sum_of_tables(
@@ -391,10 +393,7 @@ impl Making<'_> {
         let Some(is_count) = is_count(names, Scope::Node, row) else {
             return;
         };
-        let total = row.total.map(|it| {
-            name.text()
-                .replace(metric_part(metric).as_str(), metric_part(it).as_str())
-        });
+        let total = row.total.map(|it| renamed(name, metric, it));
         let labels = row.fixed.map_or(Labels::EMPTY, |it| {
             Labels::new([it]).unwrap_or(Labels::EMPTY)
         });
@@ -482,9 +481,28 @@ impl Making<'_> {
     }
 }
 
-/// `name=X`, which stands once in a name.
-fn metric_part(metric: &str) -> String {
-    format!("name={metric}")
+/// The name of a bean beside another one.
+fn renamed(bean: &ObjectName, from: &str, to: &str) -> String {
+    let part = |it: &str| format!("name={it}");
+    bean.text().replace(&part(from), &part(to))
+}
+
+/// Members of the ring, by the way in which names of beans have them: with dots for the colons of version 6.
+struct Peers<'a>(BTreeMap<String, &'a str>);
+
+impl<'a> Peers<'a> {
+    fn of(endpoints: &'a BTreeSet<String>) -> Self {
+        let dotted = endpoints
+            .iter()
+            .map(|it| (it.replace(':', "."), it.as_str()));
+        Self(dotted.collect())
+    }
+
+    /// The address of a member.
+    fn find(&self, name: &str) -> Option<&'a str> {
+        let address = crate::object_name::endpoint(name).replace(':', ".");
+        self.0.get(&address).copied()
+    }
 }
 
 /// The same text as a name in the table has.
@@ -543,8 +561,250 @@ impl FamilyOf {
 
 #[cfg(test)]
 mod tests {
-    use super::is_there;
-    use crate::jolokia::response::Tree;
+    use std::collections::BTreeSet;
+
+    use super::{Making, Names, Peers, is_there};
+    use crate::{config::tests::settings, jolokia::response::Tree, object_name::ObjectName};
+
+    /// Families and labels of the node's beans, with the bean of a sum.
+    fn node(beans: &[&str], endpoints: &[&str]) -> Vec<String> {
+        let settings = settings(&[]).unwrap();
+        let names = Names {
+            node: beans
+                .iter()
+                .map(|it| ObjectName::parse(&format!("{}{it}", super::DOMAIN)).unwrap())
+                .collect(),
+            ..Names::default()
+        };
+        let endpoints: BTreeSet<_> = endpoints.iter().map(|it| (*it).to_owned()).collect();
+        let mut making = Making {
+            settings: &settings,
+            families: Vec::new(),
+            by_name: std::collections::BTreeMap::new(),
+            beans: Vec::new(),
+            slow: Vec::new(),
+        };
+        making.node(&names, &endpoints);
+        let shown = making.beans.iter().map(|it| {
+            let labels: Vec<_> = it
+                .labels
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            let total = it
+                .total
+                .as_deref()
+                .unwrap_or("")
+                .replace(super::DOMAIN, " + ");
+            format!(
+                "{} {}{total}",
+                making.families[it.shape.family].name,
+                labels.join(",")
+            )
+        });
+        shown.collect()
+    }
+
+    #[test]
+    fn beans_of_the_node() {
+        for (beans, expect) in [
+            // A sum beside its distribution, and without one.
+            (
+                &[
+                    "type=ClientRequest,scope=CASRead,name=Latency",
+                    "type=ClientRequest,scope=CASRead,name=TotalLatency",
+                ][..],
+                &[
+                    "cassandra_client_request_latency_seconds operation=cas_read + type=ClientRequest,scope=CASRead,name=TotalLatency",
+                ][..],
+            ),
+            (
+                &["type=ClientRequest,scope=Read,name=Latency"],
+                &["cassandra_client_request_latency_seconds operation=read"],
+            ),
+            // By consistency level: of the full profile.
+            (&["type=ClientRequest,scope=Read-QUORUM,name=Latency"], &[]),
+            // Peers that are members, in every way of writing, and one that has left.
+            (
+                &[
+                    "type=Connection,scope=10.0.0.1_7000,name=Timeouts",
+                    "type=Connection,scope=10.0.0.9_7000,name=Timeouts",
+                    "type=Connection,scope=10.0.0.1,name=GossipMessagePendingTasks",
+                    "type=Connection,scope=2001.db8.0.0.0.0.0.1_7000,name=Timeouts",
+                    "type=Connection,name=TotalTimeouts",
+                    "type=HintsService,name=Hint_delays-10.0.0.1",
+                    "type=HintsService,name=Hint_delays-10.0.0.9",
+                ],
+                &[
+                    "cassandra_connection_timeouts_total peer=10.0.0.1",
+                    "cassandra_connection_pending_messages peer=10.0.0.1,size=urgent",
+                    "cassandra_connection_timeouts_total peer=2001:db8:0:0:0:0:0:1",
+                    "cassandra_hints_delay_seconds peer=10.0.0.1",
+                ],
+            ),
+            // One thing under two names.
+            (
+                &[
+                    "type=Connection,scope=10.0.0.1_7000,name=GossipMessagePendingTasks",
+                    "type=Connection,scope=10.0.0.1_7000,name=UrgentMessagePendingTasks",
+                ],
+                &["cassandra_connection_pending_messages peer=10.0.0.1,size=urgent"],
+            ),
+            (
+                &[
+                    "type=Messaging,name=dc1-Latency",
+                    "type=Messaging,name=READ_REQ-WaitLatency",
+                    "type=New,name=Thing",
+                ],
+                &["cassandra_messaging_datacenter_latency_seconds datacenter=dc1"],
+            ),
+            (
+                &[
+                    "type=BufferPool,name=Size",
+                    "type=Cache,scope=KeyCache,name=Hits",
+                    "type=Cache,scope=KeyCache,name=HitRate",
+                ],
+                &[
+                    "cassandra_buffer_pool_size_bytes pool=chunk_cache",
+                    "cassandra_cache_hits_total cache=key",
+                ],
+            ),
+        ] {
+            let endpoints = ["10.0.0.1", "2001:db8:0:0:0:0:0:1"];
+            assert_eq!(node(beans, &endpoints), expect, "{beans:?}");
+        }
+    }
+
+    /// Tables that are read, and how many are filtered and omitted.
+    fn some_tables(arguments: &[&str]) -> (Vec<String>, usize, usize) {
+        let settings = settings(arguments).unwrap();
+        let all = [
+            ("app", "a"),
+            ("app", "b"),
+            ("other", "a"),
+            ("system", "local"),
+        ];
+        let names = Names {
+            tables: all
+                .map(|(keyspace, table)| (keyspace.to_owned(), table.to_owned()))
+                .into(),
+            ..Names::default()
+        };
+        let (tables, counts) = super::tables(&settings, &names, true);
+        assert_eq!(counts.read, tables.len());
+        let read = tables
+            .iter()
+            .map(|it| format!("{}.{}", it.keyspace, it.table));
+        (read.collect(), counts.filtered, counts.omitted)
+    }
+
+    #[test]
+    fn tables_are_chosen() {
+        for (arguments, read, filtered, omitted) in [
+            (&[][..], &["app.a", "app.b", "other.a"][..], 1, 0),
+            (
+                &["--tables.system"],
+                &["app.a", "app.b", "other.a", "system.local"],
+                0,
+                0,
+            ),
+            (&["--keyspaces.include=app"], &["app.a", "app.b"], 2, 0),
+            (&["--keyspaces.exclude=app"], &["other.a"], 3, 0),
+            (&["--tables.include=.*\\.a"], &["app.a", "other.a"], 2, 0),
+            (&["--tables.exclude=app\\.a"], &["app.b", "other.a"], 2, 0),
+            (&["--tables.max=2"], &["app.a", "app.b"], 1, 1),
+            (&["--tables.max=0"], &[], 1, 3),
+        ] {
+            let (found, theirs, left) = some_tables(arguments);
+            assert_eq!(
+                (found.as_slice(), theirs, left),
+                (
+                    read.iter()
+                        .map(|it| (*it).to_owned())
+                        .collect::<Vec<_>>()
+                        .as_slice(),
+                    filtered,
+                    omitted
+                ),
+                "{arguments:?}"
+            );
+        }
+    }
+
+    /// Metrics of tables that are read.
+    fn columns(arguments: &[&str]) -> Vec<String> {
+        let settings = settings(arguments).unwrap();
+        let there = [
+            "ReadLatency",
+            "ReadTotalLatency",
+            "LiveSSTableCount",
+            "SnapshotsSize",
+            "RowCacheHit",
+        ];
+        let prefix = crate::metrics::Scope::Table.prefix();
+        let names = Names {
+            of_tables: there.map(str::to_owned).into(),
+            counts: [
+                ((prefix, "LiveSSTableCount"), false),
+                ((prefix, "SnapshotsSize"), false),
+                ((prefix, "RowCacheHit"), true),
+            ]
+            .into(),
+            ..Names::default()
+        };
+        let mut making = Making {
+            settings: &settings,
+            families: Vec::new(),
+            by_name: std::collections::BTreeMap::new(),
+            beans: Vec::new(),
+            slow: Vec::new(),
+        };
+        let (rows, slow) = making.columns(&names);
+        let slow = slow.iter().map(|it| format!("slow {}", it.name));
+        rows.iter()
+            .map(|it| format!("{} {}", it.name, it.shape.json))
+            .chain(slow)
+            .collect()
+    }
+
+    #[test]
+    fn metrics_of_tables_are_chosen() {
+        let read = r#"ReadLatency ["Count","50thPercentile","95thPercentile","99thPercentile"]"#;
+        let live = r#"LiveSSTableCount "Value""#;
+        for (arguments, expect) in [
+            (&["--profile=minimal"][..], &[][..]),
+            (&[], &[read, live]),
+            (
+                &["--profile=full"],
+                &[read, live, r#"RowCacheHit "Count""#, "slow SnapshotsSize"],
+            ),
+            (
+                &["--metrics.include=.*row_cache.*"],
+                &[r#"RowCacheHit "Count""#],
+            ),
+            (
+                &["--metrics.exclude=cassandra_table_live_sstables"],
+                &[read],
+            ),
+            (
+                &[
+                    "--profile=minimal",
+                    "--metrics.include=cassandra_table_live_sstables",
+                ],
+                &[live],
+            ),
+        ] {
+            assert_eq!(columns(arguments), expect, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn peers() {
+        let endpoints = BTreeSet::from(["10.0.0.1".to_owned()]);
+        let peers = Peers::of(&endpoints);
+        assert_eq!(peers.find("10.0.0.1_7000"), Some("10.0.0.1"));
+        assert_eq!(peers.find("10.0.0.2_7000"), None);
+    }
 
     #[test]
     fn attributes_that_are_there() {
