@@ -91,7 +91,8 @@ fn in_a_namespace() {
         }
     }
     let (first, last) = (threads.first().unwrap(), threads.last().unwrap());
-    assert!(last <= first, "threads grow: {threads:?}");
+    // One that a scrape leaves behind would be ten by now; a busy machine has the registry start one or two more, which stay a while.
+    assert!(*last <= first + 3, "threads grow: {threads:?}");
     assert!(
         running.terminate().success(),
         "a hung mount keeps the program from ending"
