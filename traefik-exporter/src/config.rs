@@ -1,0 +1,298 @@
+//! Flags to settings that have been checked.
+
+use std::path::PathBuf;
+
+use client::Url;
+use daemon::{CommonFlags, FileFlags, Secret};
+
+use crate::api::{Access, Login, SecretFrom};
+
+/// The command line. The same keys may stand in a YAML file, see `--config.file`.
+#[derive(Debug, clap::Parser)]
+pub(crate) struct Flags {
+    #[command(flatten)]
+    pub(crate) common: CommonFlags,
+    #[command(flatten)]
+    file: FileFlags,
+    #[command(flatten)]
+    pub(crate) traefik: TraefikFlags,
+    #[command(flatten)]
+    pub(crate) status: StatusFlags,
+}
+
+impl AsRef<CommonFlags> for Flags {
+    fn as_ref(&self) -> &CommonFlags {
+        &self.common
+    }
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Traefik's API")]
+pub(crate) struct TraefikFlags {
+    /// Where Traefik's API answers, without /api; a path in it is Traefik's api.basePath
+    #[arg(
+        long = "traefik.url",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8080"
+    )]
+    url: String,
+    /// The Host header, for an API whose router has a rule with Host
+    #[arg(long = "traefik.host", value_name = "HOST")]
+    host: Option<String>,
+    /// User for basic authentication; the password is in --traefik.password-file, or in the environment variable
+    /// TRAEFIK_EXPORTER_TRAEFIK_PASSWORD
+    #[arg(long = "traefik.username", value_name = "USER")]
+    username: Option<String>,
+    /// File with the password; read with every scrape
+    #[arg(long = "traefik.password-file", value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// File with a bearer token, in place of a user; read with every scrape. Or the environment variable
+    /// TRAEFIK_EXPORTER_TRAEFIK_BEARER_TOKEN
+    #[arg(long = "traefik.bearer-token-file", value_name = "FILE")]
+    bearer_token_file: Option<PathBuf>,
+    /// PEM file with the authorities that sign the API's certificate, in place of the system's; read anew when it changes
+    #[arg(long = "traefik.ca-file", value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// PEM file with our certificate, for an API that wants to see one; read anew when it changes
+    #[arg(long = "traefik.cert-file", value_name = "FILE")]
+    cert_file: Option<PathBuf>,
+    /// PEM file with its key
+    #[arg(long = "traefik.key-file", value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// The name that the API's certificate must have, when it is not the one of the URL
+    #[arg(long = "traefik.server-name", value_name = "NAME")]
+    server_name: Option<String>,
+    /// Trust every certificate
+    #[arg(long = "traefik.insecure-skip-verify")]
+    insecure_skip_verify: bool,
+    /// Bytes of one answer; a larger one is not read to its end
+    #[arg(
+        long = "traefik.max-answer-bytes",
+        value_name = "BYTES",
+        default_value_t = 32 << 20
+    )]
+    max_answer: usize,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "What is shown")]
+pub(crate) struct StatusFlags {
+    /// Routers with metrics of their own, at most; and so for services, servers, middlewares and certificates. The others are only
+    /// counted
+    #[arg(
+        long = "status.max-objects",
+        value_name = "N",
+        default_value_t = 10_000
+    )]
+    max_objects: usize,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) access: Access,
+    pub(crate) max_objects: usize,
+}
+
+/// A flag that cannot be.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error("--traefik.url={0:?} is no http or https address, such as http://127.0.0.1:8080")]
+    Url(String),
+    #[error(
+        "--traefik.url must not hold a user or password: give --traefik.username and --traefik.password-file"
+    )]
+    UrlLogin,
+    #[error("--traefik.url={0:?} must not have a query or fragment")]
+    UrlQuery(String),
+    #[error("--traefik.host={0:?} is no value of a Host header")]
+    Host(String),
+    #[error(
+        "--traefik.username needs --traefik.password-file or TRAEFIK_EXPORTER_TRAEFIK_PASSWORD"
+    )]
+    NoPassword,
+    #[error("a password needs --traefik.username")]
+    NoUser,
+    #[error("--traefik.username must not hold a colon: basic authentication has no way to say it")]
+    UserColon,
+    #[error("a password and a bearer token: give one of them")]
+    TwoLogins,
+    #[error("--traefik.cert-file and --traefik.key-file: give both or none")]
+    HalfIdentity,
+    #[error("{flag} must be between {least} and {most}")]
+    Range {
+        flag: &'static str,
+        least: usize,
+        most: usize,
+    },
+}
+
+/// Environment variables for secrets, so that they need not stand in a file.
+pub(crate) const PASSWORD: &str = "TRAEFIK_EXPORTER_TRAEFIK_PASSWORD";
+pub(crate) const BEARER_TOKEN: &str = "TRAEFIK_EXPORTER_TRAEFIK_BEARER_TOKEN";
+
+impl Settings {
+    /// Checks flags. `variable` reads the environment.
+    pub(crate) fn new(
+        traefik: TraefikFlags,
+        status: &StatusFlags,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let secret = |file: Option<PathBuf>, name: &str| match file {
+            Some(file) => Some(SecretFrom::File(file)),
+            None => variable(name)
+                .filter(|it| !it.is_empty())
+                .map(|it| SecretFrom::Value(Secret::new(it))),
+        };
+        let password = secret(traefik.password_file, PASSWORD);
+        let token = secret(traefik.bearer_token_file, BEARER_TOKEN);
+        let login = match (traefik.username, password, token) {
+            (_, Some(_), Some(_)) | (Some(_), None, Some(_)) => {
+                return Err(ConfigError::TwoLogins);
+            }
+            (None, None, Some(token)) => Login::Bearer(token),
+            (Some(user), _, None) if user.contains(':') => return Err(ConfigError::UserColon),
+            (Some(user), Some(password), None) => Login::Basic(user, password),
+            (Some(_), None, None) => return Err(ConfigError::NoPassword),
+            (None, Some(_), None) => return Err(ConfigError::NoUser),
+            (None, None, None) => Login::None,
+        };
+        if traefik.cert_file.is_some() != traefik.key_file.is_some() {
+            return Err(ConfigError::HalfIdentity);
+        }
+        let host = traefik.host.map(|text| {
+            client::header::HeaderValue::from_str(&text).map_err(|_error| ConfigError::Host(text))
+        });
+        let access = Access {
+            url: url(&traefik.url)?,
+            host: host.transpose()?,
+            login,
+            ca_file: traefik.ca_file,
+            cert_file: traefik.cert_file,
+            key_file: traefik.key_file,
+            server_name: traefik.server_name,
+            insecure_skip_verify: traefik.insecure_skip_verify,
+            max_answer: within(
+                "--traefik.max-answer-bytes",
+                traefik.max_answer,
+                1 << 16,
+                1 << 30,
+            )?,
+        };
+        Ok(Self {
+            access,
+            max_objects: within("--status.max-objects", status.max_objects, 0, 1_000_000)?,
+        })
+    }
+}
+
+fn url(text: &str) -> Result<Url, ConfigError> {
+    let wrong = || ConfigError::Url(text.to_owned());
+    // What cannot be read may hold a password: it is not shown then.
+    let Ok(mut url) = Url::parse(text) else {
+        return Err(if text.contains('@') {
+            ConfigError::UrlLogin
+        } else {
+            wrong()
+        });
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(ConfigError::UrlLogin);
+    }
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+        return Err(wrong());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(ConfigError::UrlQuery(text.to_owned()));
+    }
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    Ok(url)
+}
+
+fn within(
+    flag: &'static str,
+    number: usize,
+    least: usize,
+    most: usize,
+) -> Result<usize, ConfigError> {
+    if (least..=most).contains(&number) {
+        return Ok(number);
+    }
+    Err(ConfigError::Range { flag, least, most })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use clap::Parser as _;
+
+    use super::{Flags, Settings};
+
+    pub(crate) fn settings(arguments: &[&str]) -> Result<Settings, String> {
+        with_variables(arguments, &[])
+    }
+
+    fn with_variables(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Settings, String> {
+        let arguments = [&["traefik-exporter"], arguments].concat();
+        let flags = Flags::try_parse_from(arguments).map_err(|it| it.to_string())?;
+        let variable = |name: &str| {
+            let found = variables.iter().find(|it| it.0 == name);
+            found.map(|it| it.1.to_owned())
+        };
+        Settings::new(flags.traefik, &flags.status, variable).map_err(|it| it.to_string())
+    }
+
+    #[test]
+    fn paths_of_the_api() {
+        for (url, expect) in [
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080/"),
+            ("http://x/", "http://x/"),
+            ("https://x:1/base/path/", "https://x:1/base/path"),
+        ] {
+            let settings = settings(&[&format!("--traefik.url={url}")]).unwrap();
+            assert_eq!(settings.access.url.as_str(), expect);
+        }
+    }
+
+    #[test]
+    fn secrets_do_not_print() {
+        let variables = [(super::PASSWORD, "hunter2")];
+        let settings = with_variables(&["--traefik.username=u"], &variables);
+        assert!(!format!("{settings:?}").contains("hunter2"));
+        let error = self::settings(&["--traefik.url=http://u:hunter2@x:y/"]).unwrap_err();
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (arguments, expect) in [
+            (&["--traefik.url=127.0.0.1"][..], "no http or https address"),
+            (&["--traefik.url=ftp://x"], "no http or https address"),
+            (&["--traefik.url=http://u:p@x"], "must not hold a user"),
+            (&["--traefik.url=http://x/j?a=b"], "query or fragment"),
+            (&["--traefik.host=a\nb"], "no value of a Host header"),
+            (&["--traefik.username=u"], "needs --traefik.password-file"),
+            (&["--traefik.password-file=f"], "needs --traefik.username"),
+            (
+                &["--traefik.username=u:v", "--traefik.password-file=f"],
+                "colon",
+            ),
+            (
+                &[
+                    "--traefik.username=u",
+                    "--traefik.password-file=f",
+                    "--traefik.bearer-token-file=f",
+                ],
+                "one of them",
+            ),
+            (&["--traefik.cert-file=f"], "both or none"),
+            (
+                &["--traefik.max-answer-bytes=1"],
+                "--traefik.max-answer-bytes must be between 65536",
+            ),
+        ] {
+            let error = settings(arguments).unwrap_err();
+            assert!(error.contains(expect), "{arguments:?}: {error}");
+        }
+    }
+}
