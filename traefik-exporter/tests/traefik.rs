@@ -1,0 +1,16 @@
+//! traefik-exporter against real Traefiks, recorded answers, and APIs that are no good.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+#[path = "traefik/exporter.rs"]
+mod exporter;
+#[path = "traefik/fake.rs"]
+mod fake;
+#[path = "traefik/hostile.rs"]
+mod hostile;
+#[path = "traefik/network.rs"]
+mod network;
+#[path = "traefik/real.rs"]
+mod real;
+#[path = "traefik/recorded.rs"]
+mod recorded;
