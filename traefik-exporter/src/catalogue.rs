@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use exposition::{Desc, Family, Kind};
 
-use crate::{PROGRAM, status};
+use crate::{PROGRAM, files, status, watch};
 
 fn descs() -> impl Iterator<Item = &'static Desc> {
-    status::descs()
+    status::descs().chain(watch::DESCS).chain(files::DESCS)
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub(crate) struct Flags {
     pub(crate) traefik: TraefikFlags,
     #[command(flatten)]
     pub(crate) status: StatusFlags,
+    #[command(flatten)]
+    pub(crate) watch: WatchFlags,
 }
 
 impl AsRef<CommonFlags> for Flags {
@@ -87,11 +89,41 @@ pub(crate) struct StatusFlags {
     max_objects: usize,
 }
 
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Rejected configuration")]
+pub(crate) struct WatchFlags {
+    /// Tell of configuration that Traefik rejected, by its log or by what it does not have
+    #[arg(id = "collector.config-watch", long = "collector.config-watch")]
+    is_on: bool,
+    /// Traefik's log (log.filePath), in JSON or text, at level ERROR or lower; it may be rotated
+    #[arg(
+        id = "config-watch.log",
+        long = "config-watch.log",
+        value_name = "FILE"
+    )]
+    log: Option<PathBuf>,
+    /// The file or folder of Traefik's file provider; repeatable
+    #[arg(
+        id = "config-watch.files",
+        long = "config-watch.files",
+        value_name = "PATH"
+    )]
+    files: Vec<PathBuf>,
+}
+
 /// What is to be done.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) access: Access,
     pub(crate) max_objects: usize,
+    pub(crate) watch: Watch,
+}
+
+/// What is looked at for configuration that was rejected.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Watch {
+    pub(crate) log: Option<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
 }
 
 /// A flag that cannot be.
@@ -119,6 +151,12 @@ pub(crate) enum ConfigError {
     TwoLogins,
     #[error("--traefik.cert-file and --traefik.key-file: give both or none")]
     HalfIdentity,
+    #[error("--collector.config-watch needs --config-watch.log or --config-watch.files")]
+    NothingToWatch,
+    #[error(
+        "--config-watch.log and --config-watch.files are for --collector.config-watch: give it, too"
+    )]
+    NotWatching,
     #[error("{flag} must be between {least} and {most}")]
     Range {
         flag: &'static str,
@@ -136,6 +174,7 @@ impl Settings {
     pub(crate) fn new(
         traefik: TraefikFlags,
         status: &StatusFlags,
+        watch: WatchFlags,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
         let secret = |file: Option<PathBuf>, name: &str| match file {
@@ -179,8 +218,17 @@ impl Settings {
                 1 << 30,
             )?,
         };
+        match (watch.is_on, watch.log.is_some() || !watch.files.is_empty()) {
+            (true, false) => return Err(ConfigError::NothingToWatch),
+            (false, true) => return Err(ConfigError::NotWatching),
+            _ => {}
+        }
         Ok(Self {
             access,
+            watch: Watch {
+                log: watch.log,
+                files: watch.files,
+            },
             max_objects: within("--status.max-objects", status.max_objects, 0, 1_000_000)?,
         })
     }
@@ -239,7 +287,8 @@ pub(crate) mod tests {
             let found = variables.iter().find(|it| it.0 == name);
             found.map(|it| it.1.to_owned())
         };
-        Settings::new(flags.traefik, &flags.status, variable).map_err(|it| it.to_string())
+        Settings::new(flags.traefik, &flags.status, flags.watch, variable)
+            .map_err(|it| it.to_string())
     }
 
     #[test]
@@ -286,6 +335,8 @@ pub(crate) mod tests {
                 "one of them",
             ),
             (&["--traefik.cert-file=f"], "both or none"),
+            (&["--collector.config-watch"], "needs --config-watch.log or"),
+            (&["--config-watch.log=f"], "give it, too"),
             (
                 &["--traefik.max-answer-bytes=1"],
                 "--traefik.max-answer-bytes must be between 65536",

@@ -6,16 +6,21 @@ mod api;
 mod catalogue;
 mod config;
 mod digest;
+mod files;
+mod follow;
 mod rule;
 mod status;
+mod watch;
 
 use std::{error::Error, process::ExitCode, time::Duration};
 
-use daemon::{Program, Registry, Service};
+use daemon::{Collector, Program, Registry, Service};
 
 use crate::{
     config::{Flags, Settings},
+    files::Files,
     status::Status,
+    watch::Watch,
 };
 
 const PROGRAM: Program = Program {
@@ -36,11 +41,15 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(flags: Flags) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let settings = Settings::new(flags.traefik, &flags.status, |name| {
-        std::env::var(name).ok()
-    })?;
-    let status = Status::new(settings.access, settings.max_objects)?;
-    let registry = Registry::new("traefik", PROGRAM.namespace, vec![Box::new(status)]);
+    let variable = |name: &str| std::env::var(name).ok();
+    let settings = Settings::new(flags.traefik, &flags.status, flags.watch, variable)?;
+    let files = Files::new(settings.watch.files);
+    let status = Status::new(settings.access, settings.max_objects, files)?;
+    let mut collectors: Vec<Box<dyn Collector>> = vec![Box::new(status)];
+    if let Some(log) = settings.watch.log {
+        collectors.push(Box::new(Watch::start(log)?));
+    }
+    let registry = Registry::new("traefik", PROGRAM.namespace, collectors);
     let service = daemon::Settings::new(&PROGRAM, flags.common.web, registry);
     Service::open(service).await?.serve().await;
     Ok(())

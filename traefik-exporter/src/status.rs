@@ -1,9 +1,13 @@
 //! The status of one Traefik, from its API, with every scrape: the large answer on one connection while the small ones come on another.
+//!
+//! An answer that is byte for byte the one before is not read again: what was made of it is shown again. With thousands of routers that is
+//! half of a scrape's work, and nothing changes for hours.
 
 mod certificates;
 mod show;
 
 use std::{
+    collections::BTreeSet,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -11,10 +15,13 @@ use std::{
 use daemon::{CollectError, Collector, Scrape};
 use exposition::{Desc, Family, Kind};
 
-use crate::api::{
-    Access, Api, ApiError, Session,
-    facts::{Certificate, EntryPoint, Overview, Version},
-    rawdata::{self, RawData},
+use crate::{
+    api::{
+        Access, Api, ApiError, Session,
+        facts::{Certificate, EntryPoint, Overview, Version},
+        rawdata,
+    },
+    files::{self, Files},
 };
 
 const UP: Desc = Desc::new(
@@ -54,8 +61,9 @@ const MARGIN: Duration = Duration::from_millis(250);
 pub(crate) struct Status {
     api: Api,
     max_objects: usize,
+    files: Files,
     /// Held by the scrape that asks: several at a time would cost Traefik and us as much as there are of them.
-    turn: tokio::sync::Mutex<()>,
+    turn: tokio::sync::Mutex<Option<Made>>,
     last: Mutex<Last>,
 }
 
@@ -68,51 +76,117 @@ enum Last {
     Failed(&'static str),
 }
 
-/// What came. What did not is None.
+/// What was made of answers.
+struct Made {
+    rawdata: Vec<u8>,
+    certificates: Option<Vec<u8>>,
+    /// Merged and sorted, so that sorting them again is quick.
+    families: Vec<Family>,
+    /// What Traefik has from files, when that is asked for and all of it is known.
+    loaded: Option<BTreeSet<files::Key>>,
+}
+
+/// The small answers. What did not come is None.
 #[derive(Default)]
-struct Answers {
-    data: Option<RawData>,
-    size: usize,
+struct Small {
     version: Option<Version>,
     overview: Option<Overview>,
     entry_points: Option<Vec<EntryPoint>>,
-    certificates: Option<Vec<Certificate>>,
+    certificates: Option<Vec<u8>>,
 }
 
 const RAWDATA: &str = "/api/rawdata";
+const CERTIFICATES: &str = "/api/certificates";
 
 impl Status {
-    pub(crate) fn new(access: Access, max_objects: usize) -> Result<Self, ApiError> {
+    pub(crate) fn new(access: Access, max_objects: usize, files: Files) -> Result<Self, ApiError> {
         Ok(Self {
+            files,
             api: Api::new(access)?,
             max_objects,
-            turn: tokio::sync::Mutex::new(()),
+            turn: tokio::sync::Mutex::new(None),
             last: Mutex::new(Last::default()),
         })
     }
 
-    async fn ask(&self, deadline: Instant) -> (Answers, Result<(), ApiError>) {
-        let mut answers = Answers::default();
+    /// Asks for everything and shows what came. True when that is routers, services and middlewares, and why it is not all.
+    async fn ask(&self, deadline: Instant, out: &mut Vec<Family>) -> (bool, Result<(), ApiError>) {
         let turn = tokio::time::timeout_at(deadline.into(), self.turn.lock()).await;
-        let Ok(_turn) = turn else {
-            return (answers, Err(ApiError::Deadline(RAWDATA)));
+        let Ok(mut made) = turn else {
+            return (false, Err(ApiError::Deadline(RAWDATA)));
         };
         let session = match self.api.session(deadline) {
             Ok(session) => session,
-            Err(error) => return (answers, Err(error)),
+            Err(error) => return (false, Err(error)),
         };
-        let (large, small) = tokio::join!(session.get(RAWDATA), small(&session, &mut answers));
-        let large = large.and_then(|body| {
-            answers.size = body.len();
-            let data = rawdata::read(&body, self.max_objects);
-            let data = data.map_err(|source| ApiError::Answer {
-                path: RAWDATA,
-                source,
-            })?;
-            answers.data = Some(data);
-            Ok(())
+        let (large, (small, told)) = tokio::join!(session.get(RAWDATA), small(&session));
+        show::facts(
+            small.version.as_ref(),
+            small.overview.as_ref(),
+            small.entry_points.as_deref().unwrap_or_default(),
+            out,
+        );
+        let shown =
+            large.and_then(|rawdata| self.show(&mut made, rawdata, small.certificates, out));
+        let loaded = made.as_ref().and_then(|it| it.loaded.as_ref());
+        self.files.compare(loaded.filter(|_| shown.is_ok()), out);
+        match shown {
+            Ok(of_certificates) => (true, told.and(of_certificates)),
+            Err(error) => (false, Err(error)),
+        }
+    }
+
+    /// Shows the large answer, and certificates, which are good for nothing without it. The inner result is the certificates'.
+    fn show(
+        &self,
+        made: &mut Option<Made>,
+        rawdata: Vec<u8>,
+        certificates: Option<Vec<u8>>,
+        out: &mut Vec<Family>,
+    ) -> Result<Result<(), ApiError>, ApiError> {
+        if let Some(made) = made
+            && made.rawdata == rawdata
+            && made.certificates == certificates
+        {
+            out.extend_from_slice(&made.families);
+            return Ok(Ok(()));
+        }
+        // Not in memory twice.
+        *made = None;
+        let data = rawdata::read(&rawdata, self.max_objects);
+        let data = data.map_err(|source| ApiError::Answer {
+            path: RAWDATA,
+            source,
+        })?;
+        let mut families = vec![Family::single(&ANSWER_BYTES, count(rawdata.len()))];
+        show::data(&data, self.max_objects, &mut families);
+        let listed = certificates
+            .as_deref()
+            .map(serde_json::from_slice::<Vec<Certificate>>);
+        let listed = listed.transpose().map_err(|source| ApiError::Answer {
+            path: CERTIFICATES,
+            source,
         });
-        (answers, large.and(small))
+        let is_fine = listed.map(|it| {
+            if let Some(listed) = it {
+                certificates::families(&listed, &data, self.max_objects, &mut families);
+            }
+        });
+        let loaded = (!self.files.are_none())
+            .then(|| files::loaded(&data))
+            .flatten();
+        drop(data);
+        // Of two with one name, one is shown: no more can be.
+        let (families, _conflicts) = exposition::gather(families);
+        out.extend_from_slice(&families);
+        *made = Some(Made {
+            rawdata,
+            // What could not be read is tried anew, so that it is told anew.
+            certificates: certificates.filter(|_| is_fine.is_ok()),
+            families,
+            loaded,
+        });
+        Ok(is_fine)
     }
 
     fn log(&self, failure: Option<(&'static str, &str)>, is_up: bool) {
@@ -137,7 +211,8 @@ impl Status {
 }
 
 /// The small answers, in turn. One that cannot be had does not keep the others from coming, unless there is no time.
-async fn small(session: &Session<'_>, answers: &mut Answers) -> Result<(), ApiError> {
+async fn small(session: &Session<'_>) -> (Small, Result<(), ApiError>) {
+    let mut answers = Small::default();
     let mut first = Ok(());
     let mut note = |error: ApiError| {
         if first.is_ok() {
@@ -156,13 +231,13 @@ async fn small(session: &Session<'_>, answers: &mut Answers) -> Result<(), ApiEr
         Ok(entry_points) => answers.entry_points = Some(entry_points),
         Err(error) => note(error),
     }
-    match session.json("/api/certificates").await {
+    match session.get(CERTIFICATES).await {
         Ok(certificates) => answers.certificates = Some(certificates),
         // Versions before 3.6.17 have none.
         Err(ApiError::NotFound(_)) => {}
         Err(error) => note(error),
     }
-    first
+    (answers, first)
 }
 
 impl Collector for Status {
@@ -176,9 +251,8 @@ impl Collector for Status {
             .deadline
             .checked_sub(margin)
             .unwrap_or(scrape.deadline);
-        let asked = self.ask(deadline);
-        let (answers, result) = tokio::runtime::Handle::current().block_on(asked);
-        let is_up = answers.data.is_some();
+        let asked = self.ask(deadline, out);
+        let (is_up, result) = tokio::runtime::Handle::current().block_on(asked);
         let reason = result.as_ref().err().map(ApiError::reason);
         let mut failures = Family::of(&FAILURE);
         for known in ApiError::REASONS {
@@ -189,19 +263,6 @@ impl Collector for Status {
             Family::single(&COMPLETE, number(result.is_ok())),
             failures,
         ]);
-        if let Some(data) = &answers.data {
-            out.push(Family::single(&ANSWER_BYTES, count(answers.size)));
-            show::data(data, self.max_objects, out);
-        }
-        show::facts(
-            answers.version.as_ref(),
-            answers.overview.as_ref(),
-            answers.entry_points.as_deref().unwrap_or_default(),
-            out,
-        );
-        if let Some(certificates) = &answers.certificates {
-            certificates::families(certificates, answers.data.as_ref(), self.max_objects, out);
-        }
         let failure = result.err().map(|error| daemon::chain(&error).to_string());
         self.log(reason.zip(failure.as_deref()), is_up);
         failure.map_or(Ok(()), |error| Err(CollectError::failed(error)))

@@ -14,3 +14,5 @@ mod network;
 mod real;
 #[path = "traefik/recorded.rs"]
 mod recorded;
+#[path = "traefik/rejected.rs"]
+mod rejected;

@@ -57,7 +57,7 @@ const MAX_HOSTS: usize = 100;
 
 pub(super) fn families(
     certificates: &[Certificate],
-    data: Option<&RawData>,
+    data: &RawData,
     max: usize,
     out: &mut Vec<Family>,
 ) {
@@ -95,17 +95,15 @@ pub(super) fn families(
     }
     let omitted = show::omitted_certificates(certificates.len().saturating_sub(max));
     out.extend([info, not_before, not_after, omitted]);
-    if let Some(data) = data {
-        let mut hosts = Hosts {
-            names: Names::new(certificates),
-            room: max,
-            without: Family::of(&HOST_WITHOUT),
-            counts: Family::of(&TLS_HOSTS),
-        };
-        hosts.look("http", &data.http.routers);
-        hosts.look("tcp", &data.tcp.routers);
-        out.extend([hosts.without, hosts.counts]);
-    }
+    let mut hosts = Hosts {
+        names: Names::new(certificates),
+        room: max,
+        without: Family::of(&HOST_WITHOUT),
+        counts: Family::of(&TLS_HOSTS),
+    };
+    hosts.look("http", &data.http.routers);
+    hosts.look("tcp", &data.tcp.routers);
+    out.extend([hosts.without, hosts.counts]);
 }
 
 /// Names that there are certificates for, in lower case.

@@ -61,26 +61,12 @@ const OMITTED: Desc = Desc::new(
     "Routers, services, servers, middlewares and certificates that have no metrics of their own, as there are more than --status.max-objects.",
 )
 .labels(&["kind"]);
-const ROUTER_STATUS: Desc = Desc::new(
-    "traefik_api_router_status",
-    Kind::Gauge,
-    "What Traefik makes of a router: enabled, warning, or disabled, which answers 404; always 1.",
-)
-.labels(&["protocol", "router", "provider", "status"]);
 const ROUTER_INFO: Desc = Desc::new(
     "traefik_api_router_info",
     Kind::Gauge,
-    "What a router is; tls is false, true, or passthrough; always 1.",
+    "What a router is, and what Traefik makes of it: enabled, warning, or disabled, which answers 404; tls is false, true, or passthrough; always 1.",
 )
-.labels(&[
-    "protocol",
-    "router",
-    "provider",
-    "service",
-    "rule",
-    "entry_points",
-    "tls",
-]);
+.labels(&["protocol", "router", "provider", "status", "service", "rule", "entry_points", "tls"]);
 const ROUTER_ERROR: Desc = Desc::new(
     "traefik_api_router_error_info",
     Kind::Gauge,
@@ -93,18 +79,12 @@ const ROUTER_WITHOUT: Desc = Desc::new(
     "Whether the router's service has no server that is up, so that its clients get 503; missing when Traefik does not know.",
 )
 .labels(&["protocol", "router", "provider", "service"]);
-const SERVICE_STATUS: Desc = Desc::new(
-    "traefik_api_service_status",
-    Kind::Gauge,
-    "What Traefik makes of a service; enabled also when no server is up; always 1.",
-)
-.labels(&["protocol", "service", "provider", "status"]);
 const SERVICE_INFO: Desc = Desc::new(
     "traefik_api_service_info",
     Kind::Gauge,
-    "What a service is; type in Traefik's words; always 1.",
+    "What a service is, in Traefik's words, and what Traefik makes of it: enabled also when no server is up; always 1.",
 )
-.labels(&["protocol", "service", "provider", "type"]);
+.labels(&["protocol", "service", "provider", "status", "type"]);
 const SERVICE_ERROR: Desc = Desc::new(
     "traefik_api_service_error_info",
     Kind::Gauge,
@@ -141,18 +121,12 @@ const SERVER_UP: Desc = Desc::new(
     "Whether a server is up; missing without a health check, as Traefik calls every server up then.",
 )
 .labels(&["protocol", "service", "provider", "server", "health_check"]);
-const MIDDLEWARE_STATUS: Desc = Desc::new(
-    "traefik_api_middleware_status",
-    Kind::Gauge,
-    "What Traefik makes of a middleware; always 1.",
-)
-.labels(&["protocol", "middleware", "provider", "status"]);
 const MIDDLEWARE_INFO: Desc = Desc::new(
     "traefik_api_middleware_info",
     Kind::Gauge,
-    "What a middleware is; type in Traefik's words; always 1.",
+    "What a middleware is, in Traefik's words, and what Traefik makes of it; always 1.",
 )
-.labels(&["protocol", "middleware", "provider", "type"]);
+.labels(&["protocol", "middleware", "provider", "status", "type"]);
 const MIDDLEWARE_ERROR: Desc = Desc::new(
     "traefik_api_middleware_error_info",
     Kind::Gauge,
@@ -174,12 +148,10 @@ pub(super) const DESCS: &[Desc] = &[
     PROVIDER,
     ENTRY_POINT,
     ROUTERS,
-    ROUTER_STATUS,
     ROUTER_INFO,
     ROUTER_ERROR,
     ROUTER_WITHOUT,
     SERVICES,
-    SERVICE_STATUS,
     SERVICE_INFO,
     SERVICE_ERROR,
     SERVICE_WITHOUT,
@@ -188,7 +160,6 @@ pub(super) const DESCS: &[Desc] = &[
     SERVER_INFO,
     SERVER_UP,
     MIDDLEWARES,
-    MIDDLEWARE_STATUS,
     MIDDLEWARE_INFO,
     MIDDLEWARE_ERROR,
     HASH,
@@ -247,23 +218,21 @@ pub(super) fn data(data: &RawData, max: usize, out: &mut Vec<Family>) {
     show.end(out);
 }
 
-/// Families of objects that have a status: how many, each one's status, what it is, and its error.
+/// Families of objects that have a status: how many, what each is, and its error.
 struct Kept {
     kind: &'static str,
     counts: Family,
-    status: Family,
     info: Family,
     error: Family,
     omitted: usize,
 }
 
 impl Kept {
-    fn new(kind: &'static str, descs: [&Desc; 4]) -> Self {
-        let [counts, status, info, error] = descs.map(Family::of);
+    fn new(kind: &'static str, descs: [&Desc; 3]) -> Self {
+        let [counts, info, error] = descs.map(Family::of);
         Self {
             kind,
             counts,
-            status,
             info,
             error,
             omitted: 0,
@@ -281,9 +250,8 @@ impl Kept {
         hash.push(&[protocol, self.kind], objects.digest.sample());
     }
 
-    fn object<T>(&mut self, protocol: &str, object: &Object<T>) {
+    fn error<T>(&mut self, protocol: &str, object: &Object<T>) {
         let (name, provider, state) = (&object.name, object.provider(), object.state.word());
-        self.status.push(&[protocol, name, provider, state], 1.0);
         if !object.error.is_empty() {
             self.error
                 .push(&[protocol, name, provider, state, &object.error], 1.0);
@@ -310,22 +278,11 @@ struct Show {
 impl Show {
     fn new(max: usize) -> Self {
         Self {
-            routers: Kept::new(
-                "router",
-                [&ROUTERS, &ROUTER_STATUS, &ROUTER_INFO, &ROUTER_ERROR],
-            ),
-            services: Kept::new(
-                "service",
-                [&SERVICES, &SERVICE_STATUS, &SERVICE_INFO, &SERVICE_ERROR],
-            ),
+            routers: Kept::new("router", [&ROUTERS, &ROUTER_INFO, &ROUTER_ERROR]),
+            services: Kept::new("service", [&SERVICES, &SERVICE_INFO, &SERVICE_ERROR]),
             middlewares: Kept::new(
                 "middleware",
-                [
-                    &MIDDLEWARES,
-                    &MIDDLEWARE_STATUS,
-                    &MIDDLEWARE_INFO,
-                    &MIDDLEWARE_ERROR,
-                ],
+                [&MIDDLEWARES, &MIDDLEWARE_INFO, &MIDDLEWARE_ERROR],
             ),
             router_without: Family::of(&ROUTER_WITHOUT),
             service_without: Family::of(&SERVICE_WITHOUT),
@@ -354,17 +311,17 @@ impl Show {
                 .count(protocol, &its.middlewares, &mut self.hash);
         }
         for middleware in &its.middlewares.all {
-            self.middlewares.object(protocol, middleware);
+            self.middlewares.error(protocol, middleware);
             let (name, provider) = (&middleware.name, middleware.provider());
-            let kind = &middleware.its.kind;
+            let (kind, state) = (&middleware.its.kind, middleware.state.word());
             self.middlewares
                 .info
-                .push(&[protocol, name, provider, kind], 1.0);
+                .push(&[protocol, name, provider, state, kind], 1.0);
         }
     }
 
     fn router(&mut self, protocol: &str, router: &Object<Router>, services: &Objects<Service>) {
-        self.routers.object(protocol, router);
+        self.routers.error(protocol, router);
         let (name, provider, its) = (&router.name, router.provider(), &router.its);
         let service = services.named_by(name, &its.service);
         // As the service is called where it is shown.
@@ -381,6 +338,7 @@ impl Show {
                 protocol,
                 name,
                 provider,
+                router.state.word(),
                 service_name,
                 rule,
                 &its.entry_points,
@@ -397,11 +355,18 @@ impl Show {
     }
 
     fn service(&mut self, protocol: &str, service: &Object<Service>, all: &Objects<Service>) {
-        self.services.object(protocol, service);
+        self.services.error(protocol, service);
         let (name, provider, its) = (&service.name, service.provider(), &service.its);
-        self.services
-            .info
-            .push(&[protocol, name, provider, its.kind.word()], 1.0);
+        self.services.info.push(
+            &[
+                protocol,
+                name,
+                provider,
+                service.state.word(),
+                its.kind.word(),
+            ],
+            1.0,
+        );
         if let Some(without) = all.is_without_server(service) {
             self.service_without
                 .push(&[protocol, name, provider], number(without));
@@ -432,7 +397,7 @@ impl Show {
         omitted.push(&["server"], count(self.omitted_servers));
         for kept in [self.routers, self.services, self.middlewares] {
             omitted.push(&[kept.kind], count(kept.omitted));
-            out.extend([kept.counts, kept.status, kept.info, kept.error]);
+            out.extend([kept.counts, kept.info, kept.error]);
         }
         out.extend([
             self.router_without,

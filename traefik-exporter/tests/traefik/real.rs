@@ -126,7 +126,7 @@ fn what_it_does_not_tell(version: &'static str) {
         assert_eq!(traefik.ask(host), 404, "{host}");
         let router = format!("{name}@file");
         let labels = [("router", router.as_str()), ("status", "disabled")];
-        scraped.is("traefik_api_router_status", &labels, 1.0);
+        scraped.is("traefik_api_router_info", &labels, 1.0);
         scraped.is("traefik_api_router_error_info", &labels, 1.0);
         let errors = scraped.values("traefik_api_router_error_info", "error");
         assert!(
@@ -172,12 +172,12 @@ fn what_it_does_not_tell(version: &'static str) {
     // All servers down: router and service stay enabled, and clients get 503.
     assert_eq!(traefik.ask("alldown.test"), 503);
     scraped.is(
-        "traefik_api_router_status",
+        "traefik_api_router_info",
         &[("router", "alldown@file"), ("status", "enabled")],
         1.0,
     );
     scraped.is(
-        "traefik_api_service_status",
+        "traefik_api_service_info",
         &[("service", "alldown@file"), ("status", "enabled")],
         1.0,
     );
@@ -212,7 +212,7 @@ fn what_it_does_not_tell(version: &'static str) {
     );
     for name in ["slow@file", "failing@file"] {
         scraped.is(
-            "traefik_api_router_status",
+            "traefik_api_router_info",
             &[("router", name), ("status", "enabled")],
             1.0,
         );
@@ -276,7 +276,7 @@ fn a_server_is_killed() {
             1.0 - expect,
         );
         scraped.is(
-            "traefik_api_router_status",
+            "traefik_api_router_info",
             &[("router", "r@file"), ("status", "enabled")],
             1.0,
         );
@@ -354,7 +354,7 @@ fn instances_with_one_configuration() {
     let hashes = |traefik: &Traefik| {
         let exporter = Exporter::start(&traefik.url(), &[]);
         let scraped = exporter.until("it knows the router", |it| {
-            it.get("traefik_api_router_status", &[("router", "r@file")])
+            it.get("traefik_api_router_info", &[("router", "r@file")])
                 .is_some()
         });
         scraped.all("traefik_api_configuration_hash", &[])

@@ -55,7 +55,7 @@ fn what_is_beyond_the_bound_is_counted() {
     assert_eq!(scraped.reason(), None);
     assert_eq!(
         scraped
-            .all("traefik_api_router_status", &[("protocol", "http")])
+            .all("traefik_api_router_info", &[("protocol", "http")])
             .len(),
         2
     );
