@@ -213,6 +213,29 @@ impl Api {
 impl Session<'_> {
     /// The body of the answer to `GET path`.
     pub(crate) async fn get(&self, path: &'static str) -> Result<Vec<u8>, ApiError> {
+        let max = self.api.access.max_answer;
+        let body = client::body(self.open(path).await?, max).await;
+        body.map_err(|error| match error {
+            BodyError::TooLarge(max) => ApiError::TooLarge(path, max),
+            BodyError::Read(error) => self.failed(path, error),
+        })
+    }
+
+    fn failed(&self, path: &'static str, error: client::Error) -> ApiError {
+        let error = error.without_url();
+        match () {
+            () if error.is_timeout() => ApiError::Deadline(path),
+            () if error.is_connect() => ApiError::Connect {
+                // Settings let none pass that has a user.
+                url: self.api.access.url.to_string(),
+                source: error,
+            },
+            () => ApiError::Broken(error),
+        }
+    }
+
+    /// The head of the answer to `GET path`, when it is a good one; its body is to come.
+    pub(crate) async fn open(&self, path: &'static str) -> Result<client::Response, ApiError> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(ApiError::Deadline(path));
@@ -230,19 +253,8 @@ impl Session<'_> {
         if let Some(authorization) = &self.authorization {
             request = request.header(header::AUTHORIZATION, authorization);
         }
-        let failed = |error: client::Error| {
-            let error = error.without_url();
-            match () {
-                () if error.is_timeout() => ApiError::Deadline(path),
-                () if error.is_connect() => ApiError::Connect {
-                    // Settings let none pass that has a user.
-                    url: access.url.to_string(),
-                    source: error,
-                },
-                () => ApiError::Broken(error),
-            }
-        };
-        let response = request.send().await.map_err(failed)?;
+        let response = request.send().await;
+        let response = response.map_err(|it| self.failed(path, it))?;
         match response.status() {
             StatusCode::OK => {}
             StatusCode::UNAUTHORIZED => return Err(ApiError::Unauthorized(path)),
@@ -253,11 +265,7 @@ impl Session<'_> {
             }
             status => return Err(ApiError::Http(path, status.as_u16())),
         }
-        let body = client::body(response, access.max_answer).await;
-        body.map_err(|error| match error {
-            BodyError::TooLarge(max) => ApiError::TooLarge(path, max),
-            BodyError::Read(error) => failed(error),
-        })
+        Ok(response)
     }
 
     /// The same, read as JSON of some shape.

@@ -4,10 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use exposition::{Desc, Family, Kind};
 
-use crate::{PROGRAM, files, status, watch};
+use crate::{PROGRAM, access, files, passthrough, status, watch};
 
 fn descs() -> impl Iterator<Item = &'static Desc> {
-    status::descs().chain(watch::DESCS).chain(files::DESCS)
+    status::descs()
+        .chain(watch::DESCS)
+        .chain(files::DESCS)
+        .chain(passthrough::DESCS)
+        .chain(access::DESCS)
 }
 
 #[test]

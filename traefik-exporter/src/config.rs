@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use client::Url;
 use daemon::{CommonFlags, FileFlags, Secret};
 
-use crate::api::{Access, Login, SecretFrom};
+use crate::{
+    access,
+    api::{Access, Login, SecretFrom},
+    passthrough::Rules,
+};
 
 /// The command line. The same keys may stand in a YAML file, see `--config.file`.
 #[derive(Debug, clap::Parser)]
@@ -20,6 +24,10 @@ pub(crate) struct Flags {
     pub(crate) status: StatusFlags,
     #[command(flatten)]
     pub(crate) watch: WatchFlags,
+    #[command(flatten)]
+    pub(crate) passthrough: PassthroughFlags,
+    #[command(flatten)]
+    pub(crate) access_log: AccessLogFlags,
 }
 
 impl AsRef<CommonFlags> for Flags {
@@ -111,12 +119,107 @@ pub(crate) struct WatchFlags {
     files: Vec<PathBuf>,
 }
 
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Traefik's own metrics")]
+pub(crate) struct PassthroughFlags {
+    /// Pass Traefik's own metrics through our port. Scrape them there or from Traefik, never both: what was removed is told once
+    #[arg(id = "collector.passthrough", long = "collector.passthrough")]
+    is_on: bool,
+    /// Where Traefik has them; /metrics on the host of --traefik.url by default. The login is sent to that host alone
+    #[arg(long = "passthrough.url", value_name = "URL")]
+    passthrough_url: Option<String>,
+    /// Path under which they are on our port
+    #[arg(
+        long = "passthrough.path",
+        value_name = "PATH",
+        default_value = "/traefik/metrics"
+    )]
+    path: String,
+    /// Regular expression of metrics that are passed
+    #[arg(long = "passthrough.metrics.include", value_name = "REGEX")]
+    include: Option<String>,
+    /// Regular expression of metrics that are not
+    #[arg(long = "passthrough.metrics.exclude", value_name = "REGEX")]
+    exclude: Option<String>,
+    /// A label and a regular expression that its values must match to be passed, where a metric has the label; repeatable
+    #[arg(long = "passthrough.labels.only", value_name = "LABEL=REGEX")]
+    only: Vec<String>,
+    /// Labels that are summed over
+    #[arg(
+        long = "passthrough.labels.drop",
+        value_name = "LABEL,…",
+        value_delimiter = ','
+    )]
+    drop: Vec<String>,
+    /// Show codes as 2xx, 3xx, 4xx, 5xx
+    #[arg(long = "passthrough.code-classes")]
+    code_classes: bool,
+    /// Series of an answer that are passed, at most; what is left out is counted
+    #[arg(
+        long = "passthrough.max-series",
+        value_name = "N",
+        default_value_t = 200_000
+    )]
+    max_series: usize,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Access log")]
+pub(crate) struct AccessLogFlags {
+    /// Count requests in Traefik's access log, by router and server
+    #[arg(id = "collector.access-log", long = "collector.access-log")]
+    is_on: bool,
+    /// Traefik's access log (accessLog.filePath), in JSON; it may be rotated
+    #[arg(id = "access-log.file", long = "access-log.file", value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// File that keeps how far the log was read, over restarts of ours; its folder must be one that we may write to
+    #[arg(
+        id = "access-log.checkpoint",
+        long = "access-log.checkpoint",
+        value_name = "FILE"
+    )]
+    checkpoint: Option<PathBuf>,
+    /// Upper bounds of buckets of durations, in seconds
+    #[arg(
+        id = "access-log.buckets",
+        long = "access-log.buckets",
+        value_name = "SECONDS,…",
+        value_delimiter = ',',
+        default_value = "0.005,0.01,0.025,0.05,0.1,0.3,0.5,1.2,2.5,5,10"
+    )]
+    buckets: Vec<f64>,
+    /// Native histograms in place of buckets, for a Prometheus that asks for them
+    #[arg(
+        id = "access-log.native-histograms",
+        long = "access-log.native-histograms"
+    )]
+    is_native: bool,
+    /// Routers that are told apart, at most, and servers; the others are counted as one
+    #[arg(
+        id = "access-log.max",
+        long = "access-log.max",
+        value_name = "N",
+        default_value_t = 1_000
+    )]
+    max: usize,
+}
+
 /// What is to be done.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) access: Access,
     pub(crate) max_objects: usize,
     pub(crate) watch: Watch,
+    pub(crate) passthrough: Option<Passing>,
+    pub(crate) access_log: Option<access::Setup>,
+}
+
+/// How Traefik's own metrics are passed.
+#[derive(Debug, Clone)]
+pub(crate) struct Passing {
+    pub(crate) access: Access,
+    pub(crate) path: String,
+    pub(crate) rules: Rules,
 }
 
 /// What is looked at for configuration that was rejected.
@@ -157,6 +260,22 @@ pub(crate) enum ConfigError {
         "--config-watch.log and --config-watch.files are for --collector.config-watch: give it, too"
     )]
     NotWatching,
+    #[error("--collector.access-log and --access-log.file: give both or none")]
+    AccessLog,
+    #[error("--access-log.buckets must be 1 to 100 numbers, each greater than the one before")]
+    Buckets,
+    #[error("--passthrough.path={0:?} must start with / and be longer than that")]
+    Path(String),
+    #[error("{flag}={text:?} is no regular expression")]
+    Regex {
+        flag: &'static str,
+        text: String,
+        source: regex::Error,
+    },
+    #[error(
+        "--passthrough.labels.only={0:?} is no label with a regular expression, such as method=GET|POST"
+    )]
+    Only(String),
     #[error("{flag} must be between {least} and {most}")]
     Range {
         flag: &'static str,
@@ -175,6 +294,8 @@ impl Settings {
         traefik: TraefikFlags,
         status: &StatusFlags,
         watch: WatchFlags,
+        passthrough: PassthroughFlags,
+        access_log: AccessLogFlags,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
         let secret = |file: Option<PathBuf>, name: &str| match file {
@@ -224,6 +345,11 @@ impl Settings {
             _ => {}
         }
         Ok(Self {
+            access_log: counting(access_log)?,
+            passthrough: passthrough
+                .is_on
+                .then(|| passing(&access, passthrough))
+                .transpose()?,
             access,
             watch: Watch {
                 log: watch.log,
@@ -232,6 +358,73 @@ impl Settings {
             max_objects: within("--status.max-objects", status.max_objects, 0, 1_000_000)?,
         })
     }
+}
+
+fn counting(flags: AccessLogFlags) -> Result<Option<access::Setup>, ConfigError> {
+    let log = match (flags.is_on, flags.file) {
+        (true, Some(log)) => log,
+        (false, None) => return Ok(None),
+        _ => return Err(ConfigError::AccessLog),
+    };
+    let buckets = flags.buckets;
+    let is_sorted = buckets.is_sorted_by(|a, b| a < b) && buckets.iter().all(|it| it.is_finite());
+    if !is_sorted || buckets.is_empty() || buckets.len() > 100 {
+        return Err(ConfigError::Buckets);
+    }
+    Ok(Some(access::Setup {
+        log,
+        checkpoint: flags.checkpoint,
+        buckets: if flags.is_native { Vec::new() } else { buckets },
+        max: within("--access-log.max", flags.max, 1, 100_000)?,
+    }))
+}
+
+fn passing(access: &Access, flags: PassthroughFlags) -> Result<Passing, ConfigError> {
+    if !flags.path.starts_with('/') || flags.path.len() < 2 {
+        return Err(ConfigError::Path(flags.path));
+    }
+    let mut access = access.clone();
+    match &flags.passthrough_url {
+        None => access.url.set_path("/metrics"),
+        Some(text) => {
+            let url = url(text)?;
+            if url.origin() != access.url.origin() {
+                access.login = Login::None;
+            }
+            access.url = url;
+        }
+    }
+    let only = flags.only.into_iter().map(|text| {
+        let pair = text
+            .split_once('=')
+            .map(|it| (it.0.to_owned(), it.1.to_owned()));
+        let (label, values) = pair
+            .filter(|it| !it.0.is_empty())
+            .ok_or(ConfigError::Only(text))?;
+        Ok((label, regex("--passthrough.labels.only", values)?))
+    });
+    let one = |flag, text: Option<String>| text.map(|it| regex(flag, it)).transpose();
+    Ok(Passing {
+        access,
+        path: flags.path,
+        rules: Rules {
+            include: one("--passthrough.metrics.include", flags.include)?,
+            exclude: one("--passthrough.metrics.exclude", flags.exclude)?,
+            only: only.collect::<Result<_, ConfigError>>()?,
+            drop: flags.drop.into_iter().filter(|it| !it.is_empty()).collect(),
+            code_classes: flags.code_classes,
+            max_series: within("--passthrough.max-series", flags.max_series, 1, 10_000_000)?,
+        },
+    })
+}
+
+/// Anchored, as Prometheus' own are.
+fn regex(flag: &'static str, text: String) -> Result<regex::bytes::Regex, ConfigError> {
+    regex::bytes::Regex::new(&format!("^(?:{text})$")).map_err(|source| ConfigError::Regex {
+        flag,
+        text,
+        source,
+    })
 }
 
 fn url(text: &str) -> Result<Url, ConfigError> {
@@ -287,8 +480,15 @@ pub(crate) mod tests {
             let found = variables.iter().find(|it| it.0 == name);
             found.map(|it| it.1.to_owned())
         };
-        Settings::new(flags.traefik, &flags.status, flags.watch, variable)
-            .map_err(|it| it.to_string())
+        Settings::new(
+            flags.traefik,
+            &flags.status,
+            flags.watch,
+            flags.passthrough,
+            flags.access_log,
+            variable,
+        )
+        .map_err(|it| it.to_string())
     }
 
     #[test]
@@ -337,6 +537,27 @@ pub(crate) mod tests {
             (&["--traefik.cert-file=f"], "both or none"),
             (&["--collector.config-watch"], "needs --config-watch.log or"),
             (&["--config-watch.log=f"], "give it, too"),
+            (&["--collector.access-log"], "--access-log.file: give both"),
+            (
+                &[
+                    "--collector.access-log",
+                    "--access-log.file=f",
+                    "--access-log.buckets=2,1",
+                ],
+                "each greater",
+            ),
+            (
+                &["--collector.passthrough", "--passthrough.path=x"],
+                "must start with /",
+            ),
+            (
+                &["--collector.passthrough", "--passthrough.metrics.include=("],
+                "is no regular",
+            ),
+            (
+                &["--collector.passthrough", "--passthrough.labels.only=x"],
+                "is no label with",
+            ),
             (
                 &["--traefik.max-answer-bytes=1"],
                 "--traefik.max-answer-bytes must be between 65536",

@@ -7,6 +7,8 @@ use std::{
     path::PathBuf,
 };
 
+use serde::{Deserialize, Serialize};
+
 /// Longer lines are passed over: no line of Traefik's is that long but by somebody's malice.
 const MAX_LINE: usize = 64 << 10;
 /// Bytes that are read at a time.
@@ -23,6 +25,15 @@ pub(crate) struct Follower {
     before_end: u64,
     buffer: Vec<u8>,
     pub(crate) seen: Seen,
+}
+
+/// How far a file was read, by which reading goes on after a restart.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    device: u64,
+    inode: u64,
+    offset: u64,
+    tail: Vec<u8>,
 }
 
 /// What came by.
@@ -45,7 +56,7 @@ struct Open {
     head: Vec<u8>,
     /// What was read last.
     tail: Vec<u8>,
-    /// When the file was written to, as of the last look that found nothing new.
+    /// When the file had been written to when all of it was read.
     still: Option<(i64, i64)>,
     /// A line whose end is not there yet.
     partial: Vec<u8>,
@@ -63,6 +74,35 @@ impl Follower {
             buffer: vec![0; CHUNK],
             seen: Seen::default(),
         }
+    }
+
+    /// Where the last whole line that was taken ends; None before there is a file.
+    pub(crate) fn place(&self) -> Option<Place> {
+        let open = self.open.as_ref()?;
+        let ahead = open.partial.len();
+        let kept = open.tail.len().checked_sub(ahead)?;
+        Some(Place {
+            device: open.id.0,
+            inode: open.id.1,
+            offset: open.offset.checked_sub(ahead as u64)?,
+            tail: open.tail.get(..kept)?.to_vec(),
+        })
+    }
+
+    /// Goes on from a place when the file is still there and has it; else from its start, as it is another.
+    pub(crate) fn resume(&mut self, place: &Place) {
+        self.before_end = u64::MAX;
+        let Ok(mut open) = File::open(&self.path).and_then(Open::new) else {
+            return;
+        };
+        open.offset = place.offset;
+        open.tail.clone_from(&place.tail);
+        let is_same = open.id == (place.device, place.inode) && place.tail.len() <= TAIL;
+        if !is_same || !open.is_known().unwrap_or(false) {
+            self.seen.rotated += 1;
+            open.restart();
+        }
+        self.open = Some(open);
     }
 
     /// Takes what has come, at most `max` bytes or a little more. True when there may be more at once.
@@ -92,7 +132,11 @@ impl Follower {
         let from = size.saturating_sub(self.before_end);
         self.before_end = u64::MAX;
         open.offset = from;
-        open.is_skipping = from > 0;
+        let mut before = [0];
+        open.is_skipping = match from.checked_sub(1) {
+            Some(at) => open.file.read_at(&mut before, at)? == 1 && before != *b"\n",
+            None => false,
+        };
         Ok(open)
     }
 
@@ -109,7 +153,6 @@ impl Follower {
             self.seen.truncated += 1;
             open.restart();
         }
-        open.still = (its.len() == open.offset).then_some(written);
         while self.seen.bytes < limit {
             let read = match open.file.read_at(&mut self.buffer, open.offset) {
                 Ok(read) => read,
@@ -117,6 +160,8 @@ impl Follower {
                 Err(error) => return Err(error),
             };
             let Some(chunk) = self.buffer.get(..read).filter(|it| !it.is_empty()) else {
+                let its = open.file.metadata()?;
+                open.still = (its.len() == open.offset).then(|| (its.mtime(), its.mtime_nsec()));
                 return Ok(());
             };
             if open.offset < HEAD as u64 && open.head.len() as u64 == open.offset {
@@ -194,6 +239,7 @@ impl Open {
 
     fn restart(&mut self) {
         self.offset = 0;
+        self.still = None;
         self.head.clear();
         self.tail.clear();
         self.partial.clear();
@@ -313,8 +359,12 @@ mod tests {
         assert_eq!(log.poll(), "new");
         let mut log = Log::new("old\n", 0);
         assert_eq!(log.poll(), "");
+        log.append("new\n");
+        assert_eq!(log.poll(), "new");
         // The end of the file may be the middle of a line.
-        log.append("rest\nnew\n");
+        let mut log = Log::new("old\nha", 0);
+        assert_eq!(log.poll(), "");
+        log.append("lf\nnew\n");
         assert_eq!(log.poll(), "new");
     }
 
@@ -376,6 +426,20 @@ mod tests {
         assert_eq!(log.follower.seen.lines, 7);
     }
 
+    /// The same once more.
+    #[test]
+    fn the_same_line_after_truncation() {
+        let mut log = Log::new("line\n", u64::MAX);
+        assert_eq!(log.poll(), "line");
+        let before = fs::metadata(log.path()).unwrap().modified().unwrap();
+        // The clock of the file system has its own pace.
+        while fs::metadata(log.path()).unwrap().modified().unwrap() == before {
+            fs::write(log.path(), "line\n").unwrap();
+        }
+        assert_eq!(log.poll(), "line");
+        assert_eq!(log.poll(), "");
+    }
+
     /// Who writes does not notice.
     #[test]
     fn a_hole_after_truncation() {
@@ -418,6 +482,35 @@ mod tests {
         let exact = "y".repeat(super::MAX_LINE);
         log.append(&format!("{exact}\n"));
         assert_eq!(log.poll(), exact);
+    }
+
+    #[test]
+    fn it_goes_on_after_a_restart() {
+        let mut log = Log::new("a\nb", u64::MAX);
+        assert_eq!(log.poll(), "a");
+        let place = log.follower.place().unwrap();
+        let again = |log: &mut Log| {
+            log.follower = Follower::new(log.path(), 0);
+            log.follower.resume(&place);
+            log.poll()
+        };
+        // What came meanwhile, and the line that was not whole.
+        log.append("c\nd\n");
+        assert_eq!(again(&mut log), "bc,d");
+        // Another file has the name, or another text.
+        fs::rename(log.path(), log.folder.path().join("old")).unwrap();
+        log.append("x\ny\n");
+        assert_eq!(again(&mut log), "x,y");
+        fs::copy(log.path(), log.folder.path().join("old")).unwrap();
+        fs::rename(log.folder.path().join("old"), log.path()).unwrap();
+        assert_eq!(again(&mut log), "x,y");
+        fs::write(log.path(), "z").unwrap();
+        assert_eq!(again(&mut log), "");
+        fs::remove_file(log.path()).unwrap();
+        log.follower = Follower::new(log.path(), 0);
+        log.follower.resume(&place);
+        log.append("later\n");
+        assert_eq!(log.poll(), "later");
     }
 
     #[test]

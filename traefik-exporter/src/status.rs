@@ -8,7 +8,7 @@ mod show;
 
 use std::{
     collections::BTreeSet,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -22,6 +22,7 @@ use crate::{
         rawdata,
     },
     files::{self, Files},
+    passthrough::Known,
 };
 
 const UP: Desc = Desc::new(
@@ -62,6 +63,8 @@ pub(crate) struct Status {
     api: Api,
     max_objects: usize,
     files: Files,
+    /// Routers that answer HTTP, when somebody wants to know them.
+    routers: Option<Arc<Mutex<Known>>>,
     /// Held by the scrape that asks: several at a time would cost Traefik and us as much as there are of them.
     turn: tokio::sync::Mutex<Option<Made>>,
     last: Mutex<Last>,
@@ -102,11 +105,17 @@ impl Status {
     pub(crate) fn new(access: Access, max_objects: usize, files: Files) -> Result<Self, ApiError> {
         Ok(Self {
             files,
+            routers: None,
             api: Api::new(access)?,
             max_objects,
             turn: tokio::sync::Mutex::new(None),
             last: Mutex::new(Last::default()),
         })
+    }
+
+    /// Where the routers are that answer HTTP, from now on.
+    pub(crate) fn routers(&mut self) -> Arc<Mutex<Known>> {
+        Arc::clone(self.routers.get_or_insert_default())
     }
 
     /// Asks for everything and shows what came. True when that is routers, services and middlewares, and why it is not all.
@@ -175,6 +184,10 @@ impl Status {
         let loaded = (!self.files.are_none())
             .then(|| files::loaded(&data))
             .flatten();
+        if let Some(place) = &self.routers {
+            let routers = Arc::new(show::routers(&data));
+            *place.lock().unwrap_or_else(PoisonError::into_inner) = routers;
+        }
         drop(data);
         // Of two with one name, one is shown: no more can be.
         let (families, _conflicts) = exposition::gather(families);

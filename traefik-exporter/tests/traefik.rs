@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+#[path = "traefik/counted.rs"]
+mod counted;
 #[path = "traefik/exporter.rs"]
 mod exporter;
 #[path = "traefik/fake.rs"]
@@ -10,6 +12,8 @@ mod fake;
 mod hostile;
 #[path = "traefik/network.rs"]
 mod network;
+#[path = "traefik/passing.rs"]
+mod passing;
 #[path = "traefik/real.rs"]
 mod real;
 #[path = "traefik/recorded.rs"]

@@ -412,6 +412,23 @@ impl Show {
     }
 }
 
+/// Routers that answer HTTP, and their services, as Traefik's own metrics call them.
+pub(super) fn routers(data: &RawData) -> Vec<(String, String)> {
+    let all = data
+        .http
+        .routers
+        .all
+        .iter()
+        .filter(|it| it.state != State::Disabled);
+    // Traefik counts no requests of its own routers.
+    let all = all.filter(|it| it.provider() != "internal");
+    let all = all.filter_map(|it| {
+        let service = data.http.services.named_by(&it.name, &it.its.service)?;
+        (service.provider() != "internal").then(|| (it.name.clone(), service.name.clone()))
+    });
+    all.collect()
+}
+
 pub(super) fn omitted_certificates(omitted: usize) -> Family {
     let mut family = Family::of(&OMITTED);
     family.push(&["certificate"], count(omitted));

@@ -231,6 +231,14 @@ impl Traefik {
         running.terminate();
     }
 
+    /// Tells it to open its access log anew.
+    pub(crate) fn signal(&self) {
+        self.running
+            .as_ref()
+            .unwrap()
+            .signal(rustix::process::Signal::USR1);
+    }
+
     pub(crate) const fn ports(&self) -> &Ports {
         &self.ports
     }
