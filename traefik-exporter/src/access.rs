@@ -108,7 +108,7 @@ pub(crate) struct Setup {
 /// Traefik's access log, as a collector.
 pub(crate) struct Access(Arc<Mutex<Counts>>);
 
-struct Counts {
+pub(crate) struct Counts {
     buckets: Vec<f64>,
     max: usize,
     seen: Seen,
@@ -231,7 +231,7 @@ fn keep(path: &Path, place: Option<&Place>) -> io::Result<()> {
 }
 
 impl Counts {
-    fn new(buckets: Vec<f64>, max: usize) -> Self {
+    pub(crate) fn new(buckets: Vec<f64>, max: usize) -> Self {
         Self {
             buckets,
             max,
@@ -246,7 +246,7 @@ impl Counts {
         }
     }
 
-    fn line(&mut self, line: &[u8]) {
+    pub(crate) fn line(&mut self, line: &[u8]) {
         let Ok(line) = serde_json::from_slice::<Line<'_>>(line) else {
             self.unknown += 1;
             return;

@@ -9,6 +9,8 @@ mod config;
 mod digest;
 mod files;
 mod follow;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod passthrough;
 mod rule;
 mod status;

@@ -16,8 +16,8 @@ use daemon::{
 use exposition::{Desc, Family, Kind};
 use tokio::sync::{Semaphore, mpsc};
 
-use self::rewrite::{Counts, Rewrite};
-pub(crate) use self::rewrite::{Known, Rules};
+use self::rewrite::Counts;
+pub(crate) use self::rewrite::{Known, Rewrite, Rules};
 use crate::api::{Access, Api, ApiError};
 
 const REQUESTS: Desc = Desc::new(

@@ -13,7 +13,8 @@ use std::{
 use daemon::{CollectError, Collector, Scrape};
 use exposition::{Desc, Family, Kind};
 
-use self::line::{Level, Message};
+use self::line::Level;
+pub(crate) use self::line::Message;
 use crate::follow::{Follower, Seen};
 
 const READABLE: Desc = Desc::new(
