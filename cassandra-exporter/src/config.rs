@@ -2,14 +2,11 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use client::Url;
-use daemon::{CommonFlags, FileFlags, Secret};
+use client::{Credentials, Login, SecretFrom, Url};
+use daemon::{CommonFlags, FileFlags};
 use regex::Regex;
 
-use crate::{
-    jolokia::{Access, Login, SecretFrom},
-    metrics::Profile,
-};
+use crate::{jolokia::Access, metrics::Profile};
 
 /// The command line. The same keys may stand in a YAML file, see `--config.file`.
 #[derive(Debug, clap::Parser)]
@@ -258,7 +255,7 @@ impl Settings {
             Some(file) => Some(SecretFrom::File(file)),
             None => variable(name)
                 .filter(|it| !it.is_empty())
-                .map(|it| SecretFrom::Value(Secret::new(it))),
+                .map(SecretFrom::Value),
         };
         let password = secret(jolokia.password_file, PASSWORD);
         let token = secret(jolokia.bearer_token_file, BEARER_TOKEN);
@@ -278,12 +275,14 @@ impl Settings {
         }
         let access = Access {
             url: url(&jolokia.url)?,
-            login,
-            ca_file: jolokia.ca_file,
-            cert_file: jolokia.cert_file,
-            key_file: jolokia.key_file,
-            server_name: jolokia.server_name,
-            insecure_skip_verify: jolokia.insecure_skip_verify,
+            credentials: Credentials {
+                login,
+                ca_file: jolokia.ca_file,
+                cert_file: jolokia.cert_file,
+                key_file: jolokia.key_file,
+                server_name: jolokia.server_name,
+                insecure_skip_verify: jolokia.insecure_skip_verify,
+            },
             max_answer: within(
                 "--jolokia.max-answer-bytes",
                 jolokia.max_answer,

@@ -3,15 +3,13 @@
 pub(crate) mod request;
 pub(crate) mod response;
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
-    time::Instant,
-};
+use std::time::Instant;
 
-use client::{BodyError, Client, ClientError, Method, Settings, StatusCode, Tls, Url, header};
-use daemon::Secret;
+use client::{
+    BodyError, Client, Credentials, CredentialsError, FileClient, Method, Settings, StatusCode,
+    Url,
+    header::{self, HeaderValue},
+};
 
 use self::{
     request::{Bulk, PARAMETERS},
@@ -23,42 +21,16 @@ use self::{
 pub(crate) struct Access {
     /// Ends in a slash: Jolokia 1.7 knows no other.
     pub(crate) url: Url,
-    pub(crate) login: Login,
-    pub(crate) ca_file: Option<PathBuf>,
-    pub(crate) cert_file: Option<PathBuf>,
-    pub(crate) key_file: Option<PathBuf>,
-    pub(crate) server_name: Option<String>,
-    pub(crate) insecure_skip_verify: bool,
+    pub(crate) credentials: Credentials,
     /// Bytes of one answer.
     pub(crate) max_answer: usize,
-}
-
-/// How it is proved who we are.
-#[derive(Debug, Clone)]
-pub(crate) enum Login {
-    None,
-    Basic(String, SecretFrom),
-    Bearer(SecretFrom),
-}
-
-/// A secret, or the file that holds it, read with every scrape so that it may be exchanged.
-#[derive(Debug, Clone)]
-pub(crate) enum SecretFrom {
-    Value(Secret),
-    File(PathBuf),
 }
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum JolokiaError {
-    #[error("cannot read {}", path.display())]
-    File { path: PathBuf, source: io::Error },
-    #[error("{} holds no more than white space", .0.display())]
-    EmptyFile(PathBuf),
-    #[error(
-        "cannot make a client of --jolokia.ca-file, --jolokia.cert-file and --jolokia.key-file"
-    )]
-    Client(#[from] ClientError),
+    #[error(transparent)]
+    Settings(#[from] CredentialsError),
     #[error("cannot connect to {url}")]
     Connect { url: String, source: client::Error },
     #[error("no answer before the deadline of the scrape")]
@@ -104,7 +76,7 @@ impl JolokiaError {
     /// The value of the label `reason`.
     pub(crate) const fn reason(&self) -> &'static str {
         match self {
-            Self::File { .. } | Self::EmptyFile(_) | Self::Client(_) => "settings",
+            Self::Settings(_) => "settings",
             Self::Connect { .. } => "connect",
             Self::Deadline => "deadline",
             Self::Broken(_) => "broken",
@@ -122,15 +94,14 @@ impl JolokiaError {
 /// A Jolokia agent.
 pub(crate) struct Jolokia {
     access: Access,
-    /// The client, and the certificates that it was made of.
-    client: Mutex<Option<(Tls, Client)>>,
+    client: FileClient,
 }
 
 /// What one scrape calls it with.
 pub(crate) struct Session<'a> {
     jolokia: &'a Jolokia,
     client: Client,
-    authorization: Option<String>,
+    authorization: Option<HeaderValue>,
     deadline: Instant,
 }
 
@@ -140,60 +111,26 @@ impl Jolokia {
     /// # Errors
     /// When a file cannot be read or a certificate not be used.
     pub(crate) fn new(access: Access) -> Result<Self, JolokiaError> {
-        let jolokia = Self {
-            access,
-            client: Mutex::new(None),
+        let agent = concat!("cassandra-exporter/", env!("CARGO_PKG_VERSION"));
+        let settings = Settings {
+            // Java's HTTP server writes head and body apart and waits for an acknowledgement between them (Nagle), which on a kept
+            // connection comes after 40 ms: Linux delays it there, but not on a new one.
+            kept: 0,
+            ..Settings::new(agent, crate::LONGEST_SCRAPE)
         };
-        jolokia.session(Instant::now())?;
-        Ok(jolokia)
+        let client = FileClient::new(access.credentials.clone(), settings)?;
+        Ok(Self { access, client })
     }
 
     /// Reads passwords and certificates anew.
     pub(crate) fn session(&self, deadline: Instant) -> Result<Session<'_>, JolokiaError> {
-        let access = &self.access;
-        let authorization = match &access.login {
-            Login::None => None,
-            Login::Basic(user, password) => Some(basic(user, &password.read()?)),
-            Login::Bearer(token) => Some(format!("Bearer {}", token.read()?)),
-        };
+        let (client, authorization) = self.client.current()?;
         Ok(Session {
             jolokia: self,
-            client: self.client()?,
+            client,
             authorization,
             deadline,
         })
-    }
-
-    fn client(&self) -> Result<Client, JolokiaError> {
-        let access = &self.access;
-        let text = |path: &Option<PathBuf>| path.as_deref().map(read_text).transpose();
-        let identity = match (text(&access.cert_file)?, text(&access.key_file)?) {
-            (Some(chain), Some(key)) => Some((chain, key)),
-            _ => None,
-        };
-        let tls = Tls {
-            ca: text(&access.ca_file)?,
-            identity,
-            server_name: access.server_name.clone(),
-            insecure_skip_verify: access.insecure_skip_verify,
-            ..Tls::default()
-        };
-        let mut kept = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((its, client)) = kept.as_ref()
-            && *its == tls
-        {
-            return Ok(client.clone());
-        }
-        let agent = concat!("cassandra-exporter/", env!("CARGO_PKG_VERSION"));
-        let client = client::client(&Settings {
-            // Java's HTTP server writes head and body apart and waits for an acknowledgement between them (Nagle), which on a kept
-            // connection comes after 40 ms: Linux delays it there, but not on a new one.
-            kept: 0,
-            tls: tls.clone(),
-            ..Settings::new(agent, crate::LONGEST_SCRAPE)
-        })?;
-        *kept = Some((tls, client.clone()));
-        Ok(client)
     }
 }
 
@@ -258,48 +195,6 @@ impl Session<'_> {
             BodyError::Read(error) => failed(error),
         })
     }
-}
-
-impl SecretFrom {
-    fn read(&self) -> Result<String, JolokiaError> {
-        match self {
-            Self::Value(secret) => Ok(secret.expose().to_owned()),
-            Self::File(path) => {
-                let text = read_text(path)?;
-                let secret = text.trim();
-                if secret.is_empty() {
-                    return Err(JolokiaError::EmptyFile(path.clone()));
-                }
-                Ok(secret.to_owned())
-            }
-        }
-    }
-}
-
-/// Larger ones are no passwords or certificates.
-const MAX_FILE: u64 = 1 << 20;
-
-fn read_text(path: &Path) -> Result<String, JolokiaError> {
-    use io::Read as _;
-    let read = || {
-        let mut text = String::new();
-        fs::File::open(path)?
-            .take(MAX_FILE)
-            .read_to_string(&mut text)?;
-        Ok(text)
-    };
-    read().map_err(|source| JolokiaError::File {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-/// RFC 7617.
-fn basic(user: &str, password: &str) -> String {
-    use base64::Engine as _;
-    let pair = format!("{user}:{password}");
-    let pair = base64::engine::general_purpose::STANDARD.encode(pair);
-    format!("Basic {pair}")
 }
 
 /// An address as people write it.

@@ -3,18 +3,12 @@
 pub(crate) mod facts;
 pub(crate) mod rawdata;
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
-    time::Instant,
-};
+use std::time::Instant;
 
 use client::{
-    BodyError, Client, ClientError, Settings, StatusCode, Tls, Url,
+    BodyError, Client, Credentials, CredentialsError, FileClient, Settings, StatusCode, Url,
     header::{self, HeaderValue},
 };
-use daemon::Secret;
 
 /// How the API is reached.
 #[derive(Debug, Clone)]
@@ -22,44 +16,16 @@ pub(crate) struct Access {
     /// Without a slash at the end of its path.
     pub(crate) url: Url,
     pub(crate) host: Option<HeaderValue>,
-    pub(crate) login: Login,
-    pub(crate) ca_file: Option<PathBuf>,
-    pub(crate) cert_file: Option<PathBuf>,
-    pub(crate) key_file: Option<PathBuf>,
-    pub(crate) server_name: Option<String>,
-    pub(crate) insecure_skip_verify: bool,
+    pub(crate) credentials: Credentials,
     /// Bytes of one answer.
     pub(crate) max_answer: usize,
-}
-
-/// How it is proved who we are.
-#[derive(Debug, Clone)]
-pub(crate) enum Login {
-    None,
-    Basic(String, SecretFrom),
-    Bearer(SecretFrom),
-}
-
-/// A secret, or the file that holds it, read with every scrape so that it may be exchanged.
-#[derive(Debug, Clone)]
-pub(crate) enum SecretFrom {
-    Value(Secret),
-    File(PathBuf),
 }
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
-    #[error("cannot read {}", path.display())]
-    File { path: PathBuf, source: io::Error },
-    #[error("{} holds no more than white space", .0.display())]
-    EmptyFile(PathBuf),
-    #[error(
-        "cannot make a client of --traefik.ca-file, --traefik.cert-file and --traefik.key-file"
-    )]
-    Client(#[from] ClientError),
-    #[error("the secret has characters that no header may have")]
-    Secret,
+    #[error(transparent)]
+    Settings(#[from] CredentialsError),
     #[error("cannot connect to {url}")]
     Connect { url: String, source: client::Error },
     #[error("no answer to {0} before the deadline of the scrape")]
@@ -112,7 +78,7 @@ impl ApiError {
     /// The value of the label `reason`.
     pub(crate) const fn reason(&self) -> &'static str {
         match self {
-            Self::File { .. } | Self::EmptyFile(_) | Self::Client(_) | Self::Secret => "settings",
+            Self::Settings(_) => "settings",
             Self::Connect { .. } => "connect",
             Self::Deadline(_) => "deadline",
             Self::Broken(_) => "broken",
@@ -130,8 +96,7 @@ impl ApiError {
 /// The API of one Traefik.
 pub(crate) struct Api {
     access: Access,
-    /// The client, and the certificates that it was made of.
-    client: Mutex<Option<(Tls, Client)>>,
+    client: FileClient,
 }
 
 /// What one scrape calls it with.
@@ -151,62 +116,24 @@ impl Api {
     /// # Errors
     /// When a file cannot be read or a certificate not be used.
     pub(crate) fn new(access: Access) -> Result<Self, ApiError> {
-        let api = Self {
-            access,
-            client: Mutex::new(None),
+        let agent = concat!("traefik-exporter/", env!("CARGO_PKG_VERSION"));
+        let settings = Settings {
+            kept: CONNECTIONS,
+            ..Settings::new(agent, crate::LONGEST_SCRAPE)
         };
-        api.session(Instant::now())?;
-        Ok(api)
+        let client = FileClient::new(access.credentials.clone(), settings)?;
+        Ok(Self { access, client })
     }
 
     /// Reads passwords and certificates anew.
     pub(crate) fn session(&self, deadline: Instant) -> Result<Session<'_>, ApiError> {
-        let authorization = match &self.access.login {
-            Login::None => None,
-            Login::Basic(user, password) => Some(basic(user, &password.read()?)),
-            Login::Bearer(token) => Some(format!("Bearer {}", token.read()?)),
-        };
-        let authorization = authorization.map(|text| {
-            let mut value = HeaderValue::from_str(&text).map_err(|_error| ApiError::Secret)?;
-            value.set_sensitive(true);
-            Ok::<_, ApiError>(value)
-        });
+        let (client, authorization) = self.client.current()?;
         Ok(Session {
             api: self,
-            client: self.client()?,
-            authorization: authorization.transpose()?,
+            client,
+            authorization,
             deadline,
         })
-    }
-
-    fn client(&self) -> Result<Client, ApiError> {
-        let access = &self.access;
-        let text = |path: &Option<PathBuf>| path.as_deref().map(read_text).transpose();
-        let identity = match (text(&access.cert_file)?, text(&access.key_file)?) {
-            (Some(chain), Some(key)) => Some((chain, key)),
-            _ => None,
-        };
-        let tls = Tls {
-            ca: text(&access.ca_file)?,
-            identity,
-            server_name: access.server_name.clone(),
-            insecure_skip_verify: access.insecure_skip_verify,
-            ..Tls::default()
-        };
-        let mut kept = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((its, client)) = kept.as_ref()
-            && *its == tls
-        {
-            return Ok(client.clone());
-        }
-        let agent = concat!("traefik-exporter/", env!("CARGO_PKG_VERSION"));
-        let client = client::client(&Settings {
-            kept: CONNECTIONS,
-            tls: tls.clone(),
-            ..Settings::new(agent, crate::LONGEST_SCRAPE)
-        })?;
-        *kept = Some((tls, client.clone()));
-        Ok(client)
     }
 }
 
@@ -276,46 +203,4 @@ impl Session<'_> {
         let body = self.get(path).await?;
         serde_json::from_slice(&body).map_err(|source| ApiError::Answer { path, source })
     }
-}
-
-impl SecretFrom {
-    fn read(&self) -> Result<String, ApiError> {
-        match self {
-            Self::Value(secret) => Ok(secret.expose().to_owned()),
-            Self::File(path) => {
-                let text = read_text(path)?;
-                let secret = text.trim();
-                if secret.is_empty() {
-                    return Err(ApiError::EmptyFile(path.clone()));
-                }
-                Ok(secret.to_owned())
-            }
-        }
-    }
-}
-
-/// Larger ones are no passwords or certificates.
-const MAX_FILE: u64 = 1 << 20;
-
-fn read_text(path: &Path) -> Result<String, ApiError> {
-    use io::Read as _;
-    let read = || {
-        let mut text = String::new();
-        fs::File::open(path)?
-            .take(MAX_FILE)
-            .read_to_string(&mut text)?;
-        Ok(text)
-    };
-    read().map_err(|source| ApiError::File {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-/// RFC 7617.
-fn basic(user: &str, password: &str) -> String {
-    use base64::Engine as _;
-    let pair = format!("{user}:{password}");
-    let pair = base64::engine::general_purpose::STANDARD.encode(pair);
-    format!("Basic {pair}")
 }

@@ -2,14 +2,10 @@
 
 use std::path::PathBuf;
 
-use client::Url;
-use daemon::{CommonFlags, FileFlags, Secret};
+use client::{Credentials, Login, SecretFrom, Url};
+use daemon::{CommonFlags, FileFlags};
 
-use crate::{
-    access,
-    api::{Access, Login, SecretFrom},
-    passthrough::Rules,
-};
+use crate::{access, api::Access, passthrough::Rules};
 
 /// The command line. The same keys may stand in a YAML file, see `--config.file`.
 #[derive(Debug, clap::Parser)]
@@ -302,7 +298,7 @@ impl Settings {
             Some(file) => Some(SecretFrom::File(file)),
             None => variable(name)
                 .filter(|it| !it.is_empty())
-                .map(|it| SecretFrom::Value(Secret::new(it))),
+                .map(SecretFrom::Value),
         };
         let password = secret(traefik.password_file, PASSWORD);
         let token = secret(traefik.bearer_token_file, BEARER_TOKEN);
@@ -326,12 +322,14 @@ impl Settings {
         let access = Access {
             url: url(&traefik.url)?,
             host: host.transpose()?,
-            login,
-            ca_file: traefik.ca_file,
-            cert_file: traefik.cert_file,
-            key_file: traefik.key_file,
-            server_name: traefik.server_name,
-            insecure_skip_verify: traefik.insecure_skip_verify,
+            credentials: Credentials {
+                login,
+                ca_file: traefik.ca_file,
+                cert_file: traefik.cert_file,
+                key_file: traefik.key_file,
+                server_name: traefik.server_name,
+                insecure_skip_verify: traefik.insecure_skip_verify,
+            },
             max_answer: within(
                 "--traefik.max-answer-bytes",
                 traefik.max_answer,
@@ -389,7 +387,7 @@ fn passing(access: &Access, flags: PassthroughFlags) -> Result<Passing, ConfigEr
         Some(text) => {
             let url = url(text)?;
             if url.origin() != access.url.origin() {
-                access.login = Login::None;
+                access.credentials.login = Login::None;
             }
             access.url = url;
         }

@@ -1,5 +1,6 @@
 //! The outgoing HTTP client: reqwest with rustls and ring, a deadline on every call and a cap on every answer.
 
+mod credentials;
 mod oauth2;
 mod proxy;
 mod tls;
@@ -11,6 +12,7 @@ pub use reqwest::{
 };
 
 pub use self::{
+    credentials::{Credentials, CredentialsError, FileClient, Login, SecretFrom},
     oauth2::{Assertion, Grant, Token, TokenError, TokenRequest},
     proxy::Proxy,
     tls::{Tls, TlsVersion, tls},
