@@ -17,9 +17,6 @@ struct Described {
     kind: Kind,
     labels: Vec<&'static str>,
     help: &'static str,
-    /// `type` and `name` of Cassandra's metric.
-    from: String,
-    profile: Profile,
 }
 
 /// What stands in `name` for the rest of a bean's name.
@@ -44,7 +41,7 @@ fn own_labels(row: &Row) -> Vec<&'static str> {
     labels
 }
 
-/// Every family of the tables, with where it comes from; some more than once.
+/// Every family of the tables; some more than once.
 fn described() -> Vec<Described> {
     let mut all = Vec::new();
     for scope in Scope::ALL {
@@ -57,8 +54,6 @@ fn described() -> Vec<Described> {
                 kind: row.kind,
                 labels,
                 help: row.help,
-                from: format!("{} {}", scope.bean(), pattern(row.name)),
-                profile: scope.profile(row),
             });
         }
     }
@@ -72,8 +67,6 @@ fn described() -> Vec<Described> {
                 kind: row.kind,
                 labels,
                 help: row.help,
-                from: format!("{} {}", group.bean, pattern(row.name)),
-                profile: row.profile,
             });
         }
     }

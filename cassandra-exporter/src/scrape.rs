@@ -354,7 +354,7 @@ impl<'a> Reading<'a> {
         let found = match (found, known) {
             (Ok(found), _) => Arc::new(found),
             // What was known is better than nothing, if there is time left for it.
-            (Err(_), Some(known)) if session_has_time(self.deadline) => {
+            (Err(_), Some(known)) if Instant::now() < self.deadline => {
                 self.plan = Some(Arc::clone(&known));
                 return Ok(known);
             }
@@ -611,10 +611,6 @@ fn scaled(number: f64, unit: f64) -> f64 {
         return number * unit;
     }
     number / (1.0 / unit).round()
-}
-
-fn session_has_time(deadline: Instant) -> bool {
-    Instant::now() < deadline
 }
 
 /// What is asked for in one call.

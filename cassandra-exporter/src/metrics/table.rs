@@ -34,15 +34,6 @@ impl Scope {
         }
     }
 
-    /// The beans' `type`.
-    #[cfg(test)]
-    pub(crate) const fn bean(self) -> &'static str {
-        match self {
-            Self::Node | Self::Table => "Table",
-            Self::Keyspace => "Keyspace",
-        }
-    }
-
     /// From which profile on a row is read in this scope.
     pub(crate) const fn profile(self, row: &Row) -> Profile {
         match (self, row.profile) {
