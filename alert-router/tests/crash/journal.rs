@@ -32,8 +32,10 @@ pub(crate) fn append_garbage(journal: &Path, random: &mut Random) {
             // Of its own bytes, but a whole record among them would be none that was torn.
             let bytes = fs::read(journal).unwrap();
             let mut half: Vec<u8> = bytes.into_iter().take(length).collect();
-            if let Some(first) = half.first_mut() {
-                *first ^= 0x5a;
+            match half.first_mut() {
+                Some(first) => *first ^= 0x5a,
+                // Killed before the head was written.
+                None => half.push(0x5a),
             }
             half
         }
@@ -42,8 +44,24 @@ pub(crate) fn append_garbage(journal: &Path, random: &mut Random) {
     file.write_all(&garbage).unwrap();
 }
 
-/// Cuts bytes off that were written last.
+/// Cuts bytes off that were written last, in the midst of a record: an end between two records would be none that was torn.
 pub(crate) fn cut(journal: &Path, length: u64) {
+    let bytes = fs::read(journal).unwrap();
+    let length = if ends(&bytes).any(|it| it == length) {
+        length - 1
+    } else {
+        length
+    };
     let file = fs::OpenOptions::new().write(true).open(journal).unwrap();
     file.set_len(length).unwrap();
+}
+
+/// Where the records of a journal end: a head of 16 bytes, then each with its length, its checksum (four bytes each) and itself.
+fn ends(journal: &[u8]) -> impl Iterator<Item = u64> {
+    let mut end = 16;
+    std::iter::from_fn(move || {
+        let length = journal.get(end..)?.first_chunk::<4>()?;
+        end += 8 + usize::try_from(u32::from_le_bytes(*length)).unwrap();
+        Some(u64::try_from(end).unwrap())
+    })
 }
