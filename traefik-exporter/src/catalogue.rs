@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use exposition::{Desc, Family, Kind};
 
-use crate::{PROGRAM, access, files, passthrough, status, watch};
+use crate::{PROGRAM, access, files, passthrough, probe, status, watch};
 
 fn descs() -> impl Iterator<Item = &'static Desc> {
     status::descs()
@@ -12,6 +12,7 @@ fn descs() -> impl Iterator<Item = &'static Desc> {
         .chain(files::DESCS)
         .chain(passthrough::DESCS)
         .chain(access::DESCS)
+        .chain(probe::DESCS)
 }
 
 #[test]

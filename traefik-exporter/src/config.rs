@@ -1,11 +1,11 @@
 //! Flags to settings that have been checked.
 
-use std::path::PathBuf;
+use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use client::{Credentials, Login, SecretFrom, Url};
 use daemon::{CommonFlags, FileFlags};
 
-use crate::{access, api::Access, passthrough::Rules};
+use crate::{access, api::Access, passthrough::Rules, probe};
 
 /// The command line. The same keys may stand in a YAML file, see `--config.file`.
 #[derive(Debug, clap::Parser)]
@@ -24,6 +24,8 @@ pub(crate) struct Flags {
     pub(crate) passthrough: PassthroughFlags,
     #[command(flatten)]
     pub(crate) access_log: AccessLogFlags,
+    #[command(flatten)]
+    pub(crate) probe: ProbeFlags,
 }
 
 impl AsRef<CommonFlags> for Flags {
@@ -200,6 +202,89 @@ pub(crate) struct AccessLogFlags {
     max: usize,
 }
 
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Probing")]
+pub(crate) struct ProbeFlags {
+    /// Ask routers through Traefik's entry points, as clients do, and gRPC servers for their health; in rounds, apart from scrapes
+    #[arg(id = "collector.probe", long = "collector.probe")]
+    is_on: bool,
+    /// Regular expression of routers that may be asked, by their names with the provider
+    #[arg(
+        id = "probe.routers",
+        long = "probe.routers",
+        value_name = "REGEX",
+        default_value = ".*"
+    )]
+    routers: String,
+    /// Regular expression of services that speak gRPC, where Traefik does not know: those with a gRPC health check or with servers of h2c://
+    /// need no mention, those of TCP do
+    #[arg(
+        id = "probe.grpc-services",
+        long = "probe.grpc-services",
+        value_name = "REGEX"
+    )]
+    grpc_services: Option<String>,
+    /// What gRPC servers are asked for (grpc.health.v1); empty for all that they do
+    #[arg(
+        id = "probe.grpc-service",
+        long = "probe.grpc-service",
+        value_name = "NAME",
+        default_value = ""
+    )]
+    grpc_service: String,
+    /// Regular expression of gRPC servers that may be asked by themselves, by their addresses as Traefik has them
+    #[arg(
+        id = "probe.servers",
+        long = "probe.servers",
+        value_name = "REGEX",
+        default_value = ".*"
+    )]
+    servers: String,
+    /// Where an entry point is reached, when it is not its own address; repeatable. One that listens on all addresses is reached on the
+    /// host of --traefik.url
+    #[arg(
+        id = "probe.entry-point",
+        long = "probe.entry-point",
+        value_name = "NAME=HOST:PORT"
+    )]
+    points: Vec<String>,
+    /// From one round to the next
+    #[arg(
+        id = "probe.interval",
+        long = "probe.interval",
+        value_name = "DURATION",
+        default_value = "30s"
+    )]
+    interval: String,
+    /// For one answer
+    #[arg(
+        id = "probe.timeout",
+        long = "probe.timeout",
+        value_name = "DURATION",
+        default_value = "5s"
+    )]
+    timeout: String,
+    /// Questions at a time
+    #[arg(
+        id = "probe.max-concurrent",
+        long = "probe.max-concurrent",
+        value_name = "N",
+        default_value_t = 4
+    )]
+    concurrency: usize,
+    /// Routers that are asked, and servers, at most of each; each host and entry point of a router is one
+    #[arg(
+        id = "probe.max-targets",
+        long = "probe.max-targets",
+        value_name = "N",
+        default_value_t = 100
+    )]
+    max_targets: usize,
+    /// PEM file with the authorities that clients trust, in place of the system's; read with every round
+    #[arg(id = "probe.ca-file", long = "probe.ca-file", value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+}
+
 /// What is to be done.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -208,6 +293,7 @@ pub(crate) struct Settings {
     pub(crate) watch: Watch,
     pub(crate) passthrough: Option<Passing>,
     pub(crate) access_log: Option<access::Setup>,
+    pub(crate) probe: Option<probe::Setup>,
 }
 
 /// How Traefik's own metrics are passed.
@@ -272,6 +358,17 @@ pub(crate) enum ConfigError {
         "--passthrough.labels.only={0:?} is no label with a regular expression, such as method=GET|POST"
     )]
     Only(String),
+    #[error(
+        "--probe.entry-point={0:?} is no name with host and port, such as websecure=10.0.0.5:443"
+    )]
+    EntryPoint(String),
+    #[error("{flag}={text:?} is no time between {least}s and {most}s, such as 500ms, 5s or 1m30s")]
+    Span {
+        flag: &'static str,
+        text: String,
+        least: u64,
+        most: u64,
+    },
     #[error("{flag} must be between {least} and {most}")]
     Range {
         flag: &'static str,
@@ -292,6 +389,7 @@ impl Settings {
         watch: WatchFlags,
         passthrough: PassthroughFlags,
         access_log: AccessLogFlags,
+        probe: ProbeFlags,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
         let secret = |file: Option<PathBuf>, name: &str| match file {
@@ -348,6 +446,7 @@ impl Settings {
                 .is_on
                 .then(|| passing(&access, passthrough))
                 .transpose()?,
+            probe: probe.is_on.then(|| probing(&access, probe)).transpose()?,
             access,
             watch: Watch {
                 log: watch.log,
@@ -375,6 +474,59 @@ fn counting(flags: AccessLogFlags) -> Result<Option<access::Setup>, ConfigError>
         buckets: if flags.is_native { Vec::new() } else { buckets },
         max: within("--access-log.max", flags.max, 1, 100_000)?,
     }))
+}
+
+fn probing(access: &Access, flags: ProbeFlags) -> Result<probe::Setup, ConfigError> {
+    let points = flags.points.into_iter().map(|text| {
+        let pair = text
+            .split_once('=')
+            .filter(|(name, address)| {
+                let port = address.rsplit_once(':').filter(|it| !it.0.is_empty());
+                !name.is_empty() && port.is_some_and(|it| it.1.parse::<u16>().is_ok())
+            })
+            .map(|(name, address)| (name.to_owned(), address.to_owned()));
+        pair.ok_or(ConfigError::EntryPoint(text))
+    });
+    let text = |flag, text: String| text_regex(flag, text);
+    let settings = probe::Setup {
+        rules: probe::Rules {
+            routers: text("--probe.routers", flags.routers)?,
+            grpc_services: flags
+                .grpc_services
+                .map(|it| text("--probe.grpc-services", it))
+                .transpose()?,
+            servers: text("--probe.servers", flags.servers)?,
+            points: points.collect::<Result<_, _>>()?,
+            host: access.url.host_str().unwrap_or("127.0.0.1").to_owned(),
+            max: within("--probe.max-targets", flags.max_targets, 1, 10_000)?,
+        },
+        access: access.clone(),
+        interval: span("--probe.interval", flags.interval, 1..=86_400)?,
+        timeout: span("--probe.timeout", flags.timeout, 0..=60)?,
+        concurrency: within("--probe.max-concurrent", flags.concurrency, 1, 100)?,
+        grpc_service: flags.grpc_service,
+        ca_file: flags.ca_file,
+    };
+    Ok(settings)
+}
+
+/// A time of so many seconds, and more than none.
+fn span(
+    flag: &'static str,
+    text: String,
+    seconds: RangeInclusive<u64>,
+) -> Result<Duration, ConfigError> {
+    let (least, most) = seconds.into_inner();
+    let is_within = |it: &Duration| {
+        !it.is_zero() && (Duration::from_secs(least)..=Duration::from_secs(most)).contains(it)
+    };
+    let span = daemon::flags::duration(&text).filter(is_within);
+    span.ok_or(ConfigError::Span {
+        flag,
+        text,
+        least,
+        most,
+    })
 }
 
 fn passing(access: &Access, flags: PassthroughFlags) -> Result<Passing, ConfigError> {
@@ -413,6 +565,15 @@ fn passing(access: &Access, flags: PassthroughFlags) -> Result<Passing, ConfigEr
             code_classes: flags.code_classes,
             max_series: within("--passthrough.max-series", flags.max_series, 1, 10_000_000)?,
         },
+    })
+}
+
+/// The same, of texts.
+fn text_regex(flag: &'static str, text: String) -> Result<regex::Regex, ConfigError> {
+    regex::Regex::new(&format!("^(?:{text})$")).map_err(|source| ConfigError::Regex {
+        flag,
+        text,
+        source,
     })
 }
 
@@ -484,6 +645,7 @@ pub(crate) mod tests {
             flags.watch,
             flags.passthrough,
             flags.access_log,
+            flags.probe,
             variable,
         )
         .map_err(|it| it.to_string())
@@ -555,6 +717,30 @@ pub(crate) mod tests {
             (
                 &["--collector.passthrough", "--passthrough.labels.only=x"],
                 "is no label with",
+            ),
+            (
+                &["--collector.probe", "--probe.routers=("],
+                "--probe.routers=\"(\" is no regular",
+            ),
+            (
+                &["--collector.probe", "--probe.entry-point=web"],
+                "no name with host and port",
+            ),
+            (
+                &["--collector.probe", "--probe.entry-point=web=x:y"],
+                "no name with host and port",
+            ),
+            (
+                &["--collector.probe", "--probe.interval=5"],
+                "--probe.interval=\"5\" is no time between 1s and 86400s",
+            ),
+            (
+                &["--collector.probe", "--probe.timeout=0"],
+                "is no time between 0s and 60s",
+            ),
+            (
+                &["--collector.probe", "--probe.max-concurrent=0"],
+                "must be between 1 and 100",
             ),
             (
                 &["--traefik.max-answer-bytes=1"],

@@ -6,17 +6,26 @@ use crate::{
     access,
     api::rawdata,
     passthrough::{Rewrite, Rules},
-    rule, watch,
+    probe, rule, watch,
 };
 
-/// The large answer of the API.
+/// The large answer of the API, or a gRPC server's about its health.
 pub fn answer(text: &[u8]) {
     drop(rawdata::read(text, 3));
+    let _health = probe::answer(text);
 }
 
 /// A router's rule.
 pub fn hosts(text: &str) {
     assert!(rule::hosts(text, 3).len() <= 3);
+    let hosts = rule::hosts(text, usize::MAX);
+    // What is literal is among what is named.
+    for literal in rule::literal::literals(text) {
+        assert!(
+            literal.host.is_none_or(|it| hosts.contains(&it)),
+            "{text:?}"
+        );
+    }
 }
 
 /// A line of a log, of either kind.
@@ -62,6 +71,7 @@ mod tests {
             &rawdata[..1500],
             b"{\"services\":{\"a@f\":{\"loadBalancer\":{\"servers\":[{\"url\":\"u\"}],\"healthCheck\":{}},\"serverStatus\":{\"u\":\"UP\"}}}}",
             b"!(Host(`a`, \"b\") || HostSNI(`*`)) && Host(`c`)",
+            b"(Host(`a.b`) || Host(`c`)) && PathPrefix(`/x`) && Method(`GET`)",
             b"2026-11-26T15:22:36Z ERR Error occurred error=\"a.yml: \\\"x\\\"\" providerName=file",
             b"time=\"2026-11-26T15:22:36Z\" level=error msg=\"a \\\"b\\\"\" providerName=file",
             b"{\"level\":\"error\",\"providerName\":\"file\",\"message\":\"m\",\"Duration\":7,\"RouterName\":\"r\",\"ServiceURL\":\"u\"}",

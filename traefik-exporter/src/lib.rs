@@ -12,6 +12,7 @@ mod follow;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 mod passthrough;
+mod probe;
 mod rule;
 mod status;
 mod watch;
@@ -25,6 +26,7 @@ use crate::{
     config::{Flags, Settings},
     files::Files,
     passthrough::Passthrough,
+    probe::Probe,
     status::Status,
     watch::Watch,
 };
@@ -54,6 +56,7 @@ async fn run(flags: Flags) -> Result<(), Box<dyn Error + Send + Sync>> {
         flags.watch,
         flags.passthrough,
         flags.access_log,
+        flags.probe,
         variable,
     )?;
     let files = Files::new(settings.watch.files);
@@ -64,6 +67,9 @@ async fn run(flags: Flags) -> Result<(), Box<dyn Error + Send + Sync>> {
     }
     if let Some(setup) = settings.access_log {
         collectors.push(Box::new(Access::start(setup)?));
+    }
+    if let Some(setup) = settings.probe {
+        collectors.push(Box::new(Probe::start(setup)?));
     }
     let mut handler: Option<Arc<dyn Handler>> = None;
     let mut links = Vec::new();

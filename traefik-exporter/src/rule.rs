@@ -1,5 +1,7 @@
 //! Hosts that a router's rule names, in the syntax of Traefik 2 and 3.
 
+pub(crate) mod literal;
+
 /// Hosts that are named literally by `Host`, or by `HostSNI` but for `*`, in lower case, each once. What is negated, or an expression for
 /// many hosts, names none. At most `max`.
 pub(crate) fn hosts(rule: &str, max: usize) -> Vec<String> {
@@ -38,7 +40,8 @@ pub(crate) fn hosts(rule: &str, max: usize) -> Vec<String> {
                 if let Some(mut arguments) = after.trim_start().strip_prefix('(') {
                     let counts = is_host && !std::mem::take(&mut is_not) && negated.is_empty();
                     loop {
-                        arguments = arguments.trim_start_matches([' ', '\t', ',']);
+                        arguments = arguments
+                            .trim_start_matches(|it: char| it.is_whitespace() || it == ',');
                         if !arguments.starts_with(['`', '"']) {
                             break;
                         }

@@ -14,6 +14,8 @@ mod hostile;
 mod network;
 #[path = "traefik/passing.rs"]
 mod passing;
+#[path = "traefik/probing.rs"]
+mod probing;
 #[path = "traefik/real.rs"]
 mod real;
 #[path = "traefik/recorded.rs"]

@@ -9,7 +9,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use reqwest::{Client, header::HeaderValue};
 
-use crate::{ClientError, Settings, Tls, client};
+use crate::{ClientError, Observer, Settings, Tls, client};
 
 /// Larger files are no passwords or certificates.
 const MAX_FILE: u64 = 1 << 20;
@@ -149,6 +149,20 @@ impl FileClient {
         })?;
         *kept = Some((tls, client.clone()));
         Ok(client)
+    }
+}
+
+impl Observer {
+    /// One that trusts the authorities of a PEM file, or those of the system.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or what is in it cannot be used.
+    pub fn of_file(ca_file: Option<&Path>) -> Result<Self, CredentialsError> {
+        let tls = Tls {
+            ca: ca_file.map(read_text).transpose()?,
+            ..Tls::default()
+        };
+        Ok(Self::new(&tls)?)
     }
 }
 

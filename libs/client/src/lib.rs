@@ -15,7 +15,7 @@ pub use self::{
     credentials::{Credentials, CredentialsError, FileClient, Login, SecretFrom},
     oauth2::{Assertion, Grant, Token, TokenError, TokenRequest},
     proxy::Proxy,
-    tls::{Tls, TlsVersion, tls},
+    tls::{Observed, Observer, Tls, TlsVersion, tls},
 };
 
 /// Connections to one host that are kept for the next call, when nothing else is said.

@@ -6,7 +6,7 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
     SupportedProtocolVersion,
     client::{
-        WebPkiServerVerifier,
+        Resumption, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     crypto::{CryptoProvider, WebPkiSupportedAlgorithms},
@@ -73,6 +73,56 @@ pub fn tls(settings: &Tls) -> Result<ClientConfig, ClientError> {
             builder.with_client_auth_cert(chain, key)?
         }
     })
+}
+
+/// Connections that are made to see what a server shows: any certificate is taken, and what it is worth is kept.
+#[derive(Debug)]
+pub struct Observer {
+    verifier: Arc<Verifier>,
+}
+
+/// What a server showed.
+#[derive(Debug)]
+pub struct Observed {
+    /// Its certificate, in DER.
+    pub certificate: Vec<u8>,
+    /// Whether a client that trusts whom the settings name would have taken it for the name that was called.
+    pub verdict: Result<(), rustls::Error>,
+}
+
+impl Observer {
+    /// Whom to trust is in the settings; they must not name another server, or trust all.
+    ///
+    /// # Errors
+    /// When a certificate cannot be used.
+    pub fn new(settings: &Tls) -> Result<Self, ClientError> {
+        let verifier = Arc::new(verifier(settings)?);
+        Ok(Self { verifier })
+    }
+
+    /// For one connection, with the protocols that are offered, and the place where that stands which the server shows.
+    ///
+    /// # Errors
+    /// Never for TLS 1.2 and 1.3, which are what ring has.
+    pub fn connection(
+        &self,
+        protocols: &[&[u8]],
+    ) -> Result<(ClientConfig, Arc<OnceLock<Observed>>), ClientError> {
+        let place = Arc::new(OnceLock::new());
+        let watching = Watching {
+            verifier: Arc::clone(&self.verifier),
+            place: Arc::clone(&place),
+        };
+        let mut config = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&TLS13, &TLS12])?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(watching))
+            .with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|it| it.to_vec()).collect();
+        // Each is to show its certificate.
+        config.resumption = Resumption::disabled();
+        Ok((config, place))
+    }
 }
 
 fn provider() -> Arc<CryptoProvider> {
@@ -204,5 +254,59 @@ impl ServerCertVerifier for Verifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
+    }
+}
+
+/// Takes every certificate, and keeps it with what another thinks of it.
+#[derive(Debug)]
+struct Watching {
+    verifier: Arc<Verifier>,
+    place: Arc<OnceLock<Observed>>,
+}
+
+impl ServerCertVerifier for Watching {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verdict = self.verifier.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        );
+        // A connection has one certificate: the first is the one.
+        let _taken = self.place.set(Observed {
+            certificate: end_entity.to_vec(),
+            verdict: verdict.map(drop),
+        });
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
     }
 }

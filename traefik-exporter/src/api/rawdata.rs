@@ -93,6 +93,8 @@ pub(crate) struct Service {
     pub(crate) servers: Vec<Server>,
     /// Whether Traefik looks after them, by asking them or by what becomes of requests.
     pub(crate) has_check: bool,
+    /// Whether it speaks gRPC, by its health check or by servers without TLS that speak HTTP/2.
+    pub(crate) is_grpc: bool,
     /// Services that it gives requests to.
     children: Vec<String>,
     /// What Traefik says of servers, until it is with them.
@@ -217,6 +219,31 @@ impl Objects<Service> {
                 are_all.then_some(true)
             }
         }
+    }
+}
+
+/// Services that are looked at on the way to load balancers.
+const MAX_VISITS: usize = 1000;
+
+impl Objects<Service> {
+    /// Whether requests to a service may come to a load balancer of which something is so.
+    pub(crate) fn lead_to(
+        &self,
+        service: &Object<Service>,
+        is: &dyn Fn(&Object<Service>) -> bool,
+    ) -> bool {
+        let mut open = vec![service];
+        for _ in 0..MAX_VISITS {
+            let Some(service) = open.pop() else {
+                break;
+            };
+            if service.its.kind == Kind::LoadBalancer && is(service) {
+                return true;
+            }
+            let children = service.its.children.iter();
+            open.extend(children.filter_map(|it| self.named_by(&service.name, it)));
+        }
+        false
     }
 }
 
@@ -614,6 +641,7 @@ impl Part for Service {
         // One that is named twice is one.
         self.servers.sort_unstable_by(|a, b| a.url.cmp(&b.url));
         self.servers.dedup_by(|b, a| a.url == b.url);
+        self.is_grpc |= self.servers.iter().any(|it| it.url.starts_with("h2c://"));
         let statuses = std::mem::take(&mut self.statuses);
         for server in &mut self.servers {
             server.is_up = statuses.get(&server.url).copied();
@@ -648,7 +676,14 @@ impl<'de> Visitor<'de> for Balancer<'_> {
                     self.0.servers = servers;
                     digest
                 }
-                "healthCheck" | "passiveHealthCheck" => {
+                "healthCheck" => {
+                    self.0.has_check = true;
+                    let value: Value = entries.next_value()?;
+                    let mode = value.get("mode").and_then(Value::as_str);
+                    self.0.is_grpc |= mode == Some("grpc");
+                    Digest::deserialize(value).map_err(A::Error::custom)?
+                }
+                "passiveHealthCheck" => {
                     self.0.has_check = true;
                     entries.next_value()?
                 }

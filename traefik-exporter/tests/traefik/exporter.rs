@@ -92,6 +92,23 @@ impl Scraped {
         values.map(str::to_owned).collect()
     }
 
+    /// The values of a label of those that have these labels, sorted.
+    pub(crate) fn values_of(
+        &self,
+        name: &str,
+        labels: &[(&str, &str)],
+        label: &str,
+    ) -> Vec<String> {
+        let metrics = self.metrics(name).filter(|it| {
+            let mut labels = labels.iter();
+            labels.all(|(name, value)| it.labels.get(name) == Some(value))
+        });
+        let values = metrics.filter_map(|it| it.labels.get(label).map(str::to_owned));
+        let mut values: Vec<_> = values.collect();
+        values.sort_unstable();
+        values
+    }
+
     fn metrics(&self, name: &str) -> impl Iterator<Item = &exposition::Metric> {
         let families = self.families.iter().filter(move |it| it.name() == name);
         families.flat_map(|it| it.metrics.iter())

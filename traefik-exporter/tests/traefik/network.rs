@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -25,6 +25,14 @@ pub(crate) const OLD: &str = "3.3.6";
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     stop: Arc<AtomicBool>,
+    load: Arc<Load>,
+}
+
+/// How many requests there are at a time, and were at most.
+#[derive(Default)]
+struct Load {
+    now: AtomicUsize,
+    most: AtomicUsize,
 }
 
 impl Server {
@@ -44,15 +52,31 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
+        let load = Arc::<Load>::default();
+        let its = Arc::clone(&load);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 if stopped.load(Ordering::Acquire) {
                     return;
                 }
-                std::thread::spawn(move || answer(stream, status, pause));
+                let load = Arc::clone(&its);
+                std::thread::spawn(move || {
+                    let now = load.now.fetch_add(1, Ordering::AcqRel) + 1;
+                    load.most.fetch_max(now, Ordering::AcqRel);
+                    answer(stream, status, pause, &load);
+                });
             }
         });
-        Self { address, stop }
+        Self {
+            address,
+            stop,
+            load,
+        }
+    }
+
+    /// Requests that there were at a time.
+    pub(crate) fn most(&self) -> usize {
+        self.load.most.load(Ordering::Acquire)
     }
 
     pub(crate) fn url(&self) -> String {
@@ -61,16 +85,19 @@ impl Server {
 }
 
 /// Answers one request, as a server without kept connections does.
-fn answer(mut stream: TcpStream, status: u16, pause: Duration) -> Option<()> {
+fn answer(mut stream: TcpStream, status: u16, pause: Duration, load: &Load) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let mut line = String::new();
     while line != "\r\n" {
         line.clear();
         if reader.read_line(&mut line).ok()? == 0 {
+            load.now.fetch_sub(1, Ordering::AcqRel);
             return None;
         }
     }
     std::thread::park_timeout(pause);
+    // Before the answer: after it the next one may come at once.
+    load.now.fetch_sub(1, Ordering::AcqRel);
     let head = format!("HTTP/1.1 {status} So\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi");
     stream.write_all(head.as_bytes()).ok()
 }
