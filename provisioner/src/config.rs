@@ -1,67 +1,42 @@
-//! `config.json`: the keys of the operational guide, read strictly. Every problem is named at once, each with its line.
+//! `config.json`: the keys of the operational guide and those that the rest needs, read strictly. Every problem is named at once, each with
+//! its line.
 
-use std::{
-    collections::BTreeMap,
-    fmt, fs,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-};
+mod ask;
+mod check;
+mod document;
+mod keys;
+mod schema;
+
+use std::{collections::BTreeMap, fmt, fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use daemon::Secret;
-use serde_json::Value;
 
+pub(crate) use self::{check::near, keys::LEVELS, schema::print_schema};
+use self::{
+    check::{Checker, Held, Values},
+    document::{Document, Problem},
+    keys::{Holds, KEYS, Key, Required},
+};
 use crate::output;
 
 /// A larger file is no configuration.
 const MAX_SIZE: u64 = 1 << 20;
+/// How the file of an environment is called.
+pub(crate) const FILE: &str = "config.json";
 
-/// What a key holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Holds {
-    Text,
-    /// A number, or a text of one.
-    Number,
-    Url,
-    Path,
-    Secret,
-    /// A secret that is a URL.
-    SecretUrl,
-}
-
-/// Every key, sorted.
-const KEYS: &[(&str, Holds)] = &[
-    ("alert_email", Holds::Text),
-    ("aws_key_name", Holds::Text),
-    ("aws_readonly_key", Holds::Secret),
-    ("aws_readonly_secret", Holds::Secret),
-    ("cassandra_ebs_volume_size", Holds::Number),
-    ("cassandra_instance_count", Holds::Number),
-    ("cassandra_instance_type", Holds::Text),
-    ("docker_password", Holds::Secret),
-    ("docker_user", Holds::Text),
-    ("environment", Holds::Text),
-    ("grafana_password", Holds::Secret),
-    ("name", Holds::Text),
-    ("prefix", Holds::Text),
-    ("private_key_file", Holds::Path),
-    ("runbook_base_url", Holds::Url),
-    ("scalar_autoscaling_group_desire", Holds::Number),
-    ("scalar_ebs_volume_size", Holds::Number),
-    ("scalar_instance_type", Holds::Text),
-    ("site_url", Holds::Text),
-    ("slack_webhook_url", Holds::SecretUrl),
-    ("smtp_auth_password", Holds::Secret),
-    ("smtp_auth_username", Holds::Text),
-    ("smtp_from", Holds::Text),
-    ("smtp_require_tls", Holds::Text),
-    ("smtp_smarthost", Holds::Text),
-    ("tag", Holds::Text),
-];
-
-/// A configuration without a mistake.
+/// A configuration whose values are what they should be.
 #[derive(Debug, Default)]
 pub(crate) struct Config {
-    values: BTreeMap<&'static str, Secret>,
+    values: Values,
+}
+
+/// Where the machines of a network come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// Made by Terraform.
+    Aws,
+    /// There are some.
+    Hosts,
 }
 
 /// Every problem of a file.
@@ -76,17 +51,68 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+impl ConfigError {
+    fn new(path: &Path, mut problems: Vec<Problem>) -> Self {
+        problems.sort();
+        let at = |(line, problem): Problem| match line {
+            0 => format!("{}: {problem}", path.display()),
+            line => format!("{}, line {line}: {problem}", path.display()),
+        };
+        Self(problems.into_iter().map(at).collect())
+    }
+
+    /// These and those of another file.
+    pub(crate) fn and(mut self, other: &impl fmt::Display) -> Self {
+        self.0.push(other.to_string());
+        self
+    }
+}
+
 impl Config {
-    /// Reads a file. A secret that others on the machine can read is warned of.
+    /// Reads a file, of which nothing needs to be there. A secret that others on the machine can read is warned of.
     pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
-        let one = |problem: String| ConfigError(vec![format!("{}: {problem}", path.display())]);
-        let meta = fs::metadata(path).map_err(|error| one(format!("cannot read it: {error}")))?;
+        let (config, _document) = Self::read(path)?;
+        Ok(config)
+    }
+
+    /// Reads the file of an environment: what is missing is asked for on a terminal, and what does not fit together is a problem, too.
+    pub(crate) fn load_environment(folder: &Path) -> Result<Self, ConfigError> {
+        let path = folder.join(FILE);
+        let (mut config, document) = Self::read(&path)?;
+        let mut missing = config.missing();
+        if ask::can_ask() {
+            missing.retain(|key| !ask::ask(key, &mut config.values));
+        }
+        let missing = missing.into_iter().map(|key| {
+            let about = key.about.trim_end_matches('.');
+            (0, format!("{} is missing: {about}", key.name))
+        });
+        let mut problems: Vec<Problem> = missing.collect();
+        for (key, problem) in config.contradictions() {
+            let line = if config.values.contains_key(key) {
+                document.line(key)
+            } else {
+                0
+            };
+            problems.push((line, format!("{key}: {problem}")));
+        }
+        if problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError::new(&path, problems))
+        }
+    }
+
+    fn read(path: &Path) -> Result<(Self, Document), ConfigError> {
+        let one = |problem: String| ConfigError::new(path, vec![(0, problem)]);
+        let cannot = |error: std::io::Error| one(format!("cannot read it: {error}"));
+        let meta = fs::metadata(path).map_err(cannot)?;
         if meta.len() > MAX_SIZE {
             return Err(one("it has more than 1 MiB".to_owned()));
         }
-        let text =
-            fs::read_to_string(path).map_err(|error| one(format!("cannot read it: {error}")))?;
-        let (config, literal) = Self::parse(path, &text, &|name| std::env::var(name).ok())?;
+        let text = fs::read_to_string(path).map_err(cannot)?;
+        let (config, document, literal) =
+            Self::parse(path, &text, &|name| std::env::var(name).ok())?;
         if !literal.is_empty() && meta.permissions().mode() & 0o077 != 0 {
             output::warn(format!(
                 "{}: {} stand in a file that others can read: chmod 600 it, or write \"${{env:NAME}}\" or \"${{file:PATH}}\" in their place",
@@ -94,7 +120,7 @@ impl Config {
                 literal.join(", ")
             ));
         }
-        Ok(config)
+        Ok((config, document))
     }
 
     /// Reads a text; gives the keys whose secrets stand in it, too.
@@ -102,235 +128,195 @@ impl Config {
         path: &Path,
         text: &str,
         environment: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<(Self, Vec<&'static str>), ConfigError> {
-        let at =
-            |line: usize, problem: String| format!("{}, line {line}: {problem}", path.display());
-        let document: Value = serde_json::from_str(text).map_err(|error| {
-            let reason = error.to_string();
-            let reason = reason
-                .split(" at line ")
-                .next()
-                .unwrap_or_default()
-                .to_owned();
-            ConfigError(vec![at(error.line(), format!("it is no JSON: {reason}"))])
-        })?;
-        let Value::Object(document) = document else {
-            return Err(ConfigError(vec![at(
-                1,
-                "it must be an object of keys and values".to_owned(),
-            )]));
+    ) -> Result<(Self, Document, Vec<String>), ConfigError> {
+        let document = Document::parse(text).map_err(|it| ConfigError::new(path, vec![it]))?;
+        let mut checker = Checker {
+            document: &document,
+            folder: path.parent().unwrap_or(Path::new("")),
+            environment,
+            problems: document.doubles(),
+            literal: Vec::new(),
         };
-        let lines = key_lines(text);
-        let mut problems = Vec::new();
-        for (at_key, (key, line)) in lines.iter().enumerate() {
-            if lines.iter().take(at_key).any(|(other, _)| other == key) {
-                problems.push((*line, format!("{key} is given twice")));
+        let entries = document.entries.iter().map(|it| (&it.0, &it.1));
+        let values = checker.values("", entries, KEYS);
+        if !checker.problems.is_empty() {
+            return Err(ConfigError::new(path, checker.problems));
+        }
+        let literal = checker.literal;
+        Ok((Self { values }, document, literal))
+    }
+
+    /// Keys that must be there and are not.
+    fn missing(&self) -> Vec<&'static Key> {
+        let is_aws = self.target() == Target::Aws;
+        let keys = KEYS.iter().filter(|key| match key.required {
+            Required::Never => false,
+            Required::Always => true,
+            Required::OnAws => is_aws,
+        });
+        keys.filter(|key| !self.has(key.name)).collect()
+    }
+
+    /// Keys that do not go with others, and why.
+    fn contradictions(&self) -> Vec<(&'static str, String)> {
+        let mut found = Vec::new();
+        for (key, needs) in [
+            ("alert_email", "smtp_smarthost"),
+            ("alert_email", "smtp_from"),
+            ("aws_readonly_key", "aws_readonly_secret"),
+            ("aws_readonly_secret", "aws_readonly_key"),
+            ("smtp_auth_password", "smtp_auth_username"),
+            ("smtp_auth_username", "smtp_auth_password"),
+            ("smtp_smarthost", "alert_email"),
+        ] {
+            if self.has(key) && !self.has(needs) {
+                found.push((key, format!("it needs {needs}")));
             }
         }
-        let mut values = BTreeMap::new();
-        let mut literal = Vec::new();
-        for (key, value) in document {
-            let line = lines
-                .iter()
-                .find(|(name, _)| *name == key)
-                .map_or(1, |(_, line)| *line);
-            let Some((name, holds)) = KEYS.iter().find(|(name, _)| *name == key) else {
-                problems.push((line, unknown(&key)));
-                continue;
-            };
-            match check(name, *holds, &value, path, environment) {
-                Ok((text, is_literal)) => {
-                    if is_literal {
-                        literal.push(*name);
-                    }
-                    values.insert(*name, Secret::new(text));
-                }
-                Err(problem) => problems.push((line, format!("{name}: {problem}"))),
+        let are_told = ["slack_webhook_url", "alert_email", "pagerduty_routing_key"];
+        let are_told = are_told.iter().any(|it| self.has(it));
+        let has_alerts = !self.leaves_out("prometheus") && !self.leaves_out("alert-router");
+        if has_alerts && !are_told && !self.is_on("no_notifications", false) {
+            found.push((
+                "no_notifications",
+                "nobody would be told of alerts: give slack_webhook_url, alert_email or pagerduty_routing_key, or set this to true"
+                    .to_owned(),
+            ));
+        }
+        for (key, least, most) in [
+            ("cassandra_instance_count", 1, 1000),
+            ("scalar_autoscaling_group_desire", 1, 1000),
+            ("monitor_instance_count", 1, 2),
+            ("traefik_instance_count", 1, 100),
+        ] {
+            if self
+                .number(key)
+                .is_some_and(|it| !(least..=most).contains(&it))
+            {
+                found.push((key, format!("it must be between {least} and {most}")));
             }
         }
-        if problems.is_empty() {
-            return Ok((Self { values }, literal));
+        for (at, one) in self.objects("remote_write").iter().enumerate() {
+            let has = |key| one.contains_key(key);
+            if has("username") != has("password") {
+                found.push((
+                    "remote_write",
+                    format!("[{at}]: give username and password, or none"),
+                ));
+            }
+            if has("username") && has("bearer_token") {
+                found.push((
+                    "remote_write",
+                    format!("[{at}]: a user and a token: give one of them"),
+                ));
+            }
         }
-        problems.sort();
-        Err(ConfigError(
-            problems
-                .into_iter()
-                .map(|(line, problem)| at(line, problem))
-                .collect(),
-        ))
+        found
+    }
+
+    /// Where the machines come from.
+    pub(crate) fn target(&self) -> Target {
+        match self.text("target") {
+            Some("hosts") => Target::Hosts,
+            _ => Target::Aws,
+        }
+    }
+
+    fn has(&self, key: &str) -> bool {
+        match self.values.get(key) {
+            None => false,
+            Some(Held::Text(text)) => !text.expose().is_empty(),
+            Some(_) => true,
+        }
     }
 
     /// The value of a key that is no secret.
     pub(crate) fn text(&self, key: &str) -> Option<&str> {
-        self.values
-            .get(key)
-            .map(Secret::expose)
-            .filter(|it| !it.is_empty())
+        self.secret(key).map(Secret::expose)
     }
 
     /// The value of a key that is one.
     pub(crate) fn secret(&self, key: &str) -> Option<&Secret> {
-        self.values.get(key).filter(|it| !it.expose().is_empty())
-    }
-}
-
-fn unknown(key: &str) -> String {
-    let near = KEYS
-        .iter()
-        .map(|(name, _)| (strsim::damerau_levenshtein(key, name), *name))
-        .min();
-    match near {
-        Some((distance, name)) if distance <= 2.max(name.len() / 4) => {
-            format!("unknown key {key}; did you mean {name}?")
-        }
-        _ => {
-            let known: Vec<_> = KEYS.iter().map(|it| it.0).collect();
-            format!("unknown key {key}; known are {}", known.join(", "))
+        match self.values.get(key) {
+            Some(Held::Text(text)) if !text.expose().is_empty() => Some(text),
+            _ => None,
         }
     }
-}
 
-/// The text of a value, and whether it is a secret that stands in the file itself. Problems do not show the value.
-fn check(
-    name: &str,
-    holds: Holds,
-    value: &Value,
-    path: &Path,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<(String, bool), String> {
-    let text = match (holds, value) {
-        (Holds::Number, Value::Number(number)) => number.to_string(),
-        (_, Value::String(text)) => text.clone(),
-        (_, Value::Bool(on)) if name == "smtp_require_tls" => on.to_string(),
-        (Holds::Number, _) => return Err("expected a number, or a text of one".to_owned()),
-        (_, other) => return Err(format!("expected a text, found {}", kind(other))),
-    };
-    match holds {
-        Holds::Number if text.parse::<u32>().is_err() => {
-            Err(format!("{text:?} is no whole number"))
-        }
-        Holds::Url if !is_url(&text) => Err(format!("{text:?} is no URL of http or https")),
-        Holds::Path => {
-            let home = environment("HOME").unwrap_or_default();
-            Ok((
-                text.strip_prefix("~/")
-                    .map_or(text.clone(), |rest| format!("{home}/{rest}")),
-                false,
-            ))
-        }
-        Holds::Secret | Holds::SecretUrl => {
-            let (text, is_literal) = resolve(&text, path, environment)?;
-            if holds == Holds::SecretUrl && !text.is_empty() && !is_url(&text) {
-                return Err("it is no URL of http or https".to_owned());
-            }
-            let is_literal = is_literal && !text.is_empty();
-            Ok((text, is_literal))
-        }
-        Holds::Text | Holds::Number | Holds::Url => Ok((text, false)),
+    /// The number that a key holds.
+    pub(crate) fn number(&self, key: &str) -> Option<u32> {
+        self.text(key).and_then(|it| it.parse().ok())
     }
-}
 
-/// `${env:NAME}` and `${file:PATH}` to what they name.
-fn resolve(
-    text: &str,
-    path: &Path,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<(String, bool), String> {
-    let Some(reference) = text.strip_prefix("${").and_then(|it| it.strip_suffix('}')) else {
-        return Ok((text.to_owned(), true));
-    };
-    match reference.split_once(':') {
-        Some(("env", name)) => {
-            let value =
-                environment(name).ok_or_else(|| format!("the environment has no {name}"))?;
-            Ok((value, false))
-        }
-        Some(("file", file)) => {
-            let file = path
-                .parent()
-                .unwrap_or(Path::new(""))
-                .join(PathBuf::from(file));
-            let value = fs::read_to_string(&file)
-                .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-            Ok((value.trim_end_matches(['\r', '\n']).to_owned(), false))
-        }
-        _ => Err("a reference is ${env:NAME} or ${file:PATH}".to_owned()),
+    /// Whether a switch is on.
+    pub(crate) fn is_on(&self, key: &str, default: bool) -> bool {
+        self.text(key).map_or(default, |it| it == "true")
     }
-}
 
-fn is_url(text: &str) -> bool {
-    client::Url::parse(text)
-        .is_ok_and(|it| matches!(it.scheme(), "http" | "https") && it.has_host())
-}
-
-const fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
+    /// The list that a key holds.
+    pub(crate) fn list(&self, key: &str) -> &[String] {
+        match self.values.get(key) {
+            Some(Held::List(list)) => list,
+            _ => &[],
+        }
     }
-}
 
-/// The keys of the outermost object with their lines, counted from 1, in the order of a text that is known to be JSON.
-fn key_lines(text: &str) -> Vec<(String, usize)> {
-    let mut keys = Vec::new();
-    let (mut depth, mut line) = (0_usize, 1);
-    let mut expects_key = false;
-    let mut characters = text.char_indices();
-    while let Some((start, character)) = characters.next() {
-        match character {
-            '\n' => line += 1,
-            '{' | '[' => {
-                depth += 1;
-                expects_key = depth == 1;
-            }
-            '}' | ']' => depth = depth.saturating_sub(1),
-            ',' => expects_key = depth == 1,
-            '"' => {
-                let mut end = start;
-                while let Some((at, inside)) = characters.next() {
-                    match inside {
-                        '\\' => drop(characters.next()),
-                        '"' => {
-                            end = at;
-                            break;
-                        }
-                        _ => {}
-                    }
+    /// Whether the network does without a resource.
+    pub(crate) fn leaves_out(&self, resource: &str) -> bool {
+        self.list("leave_out").iter().any(|it| it == resource)
+    }
+
+    /// What stands in each key, for people: of a secret only that there is one.
+    pub(crate) fn shown(&self) -> BTreeMap<&'static str, String> {
+        let keys = KEYS.iter().filter(|it| self.has(it.name));
+        let shown = keys.filter_map(|key| {
+            let text = match (self.values.get(key.name)?, key.holds) {
+                (_, Holds::Secret | Holds::SecretUrl) => "<secret>".to_owned(),
+                (Held::Text(text), _) => text.expose().to_owned(),
+                (Held::List(list), _) => list.join(", "),
+                (Held::Texts(texts), _) => {
+                    let pairs: Vec<_> = texts
+                        .iter()
+                        .map(|it| format!("{}={}", it.0, it.1))
+                        .collect();
+                    pairs.join(", ")
                 }
-                if expects_key {
-                    let quoted = text.get(start..=end).unwrap_or("\"\"");
-                    keys.push((serde_json::from_str(quoted).unwrap_or_default(), line));
-                    expects_key = false;
-                }
-            }
-            _ => {}
+                (Held::Objects(all), _) => format!("{} of them", all.len()),
+                (Held::Named(all), _) => all.keys().cloned().collect::<Vec<_>>().join(", "),
+            };
+            Some((key.name, text))
+        });
+        shown.collect()
+    }
+
+    /// Whether a key holds what it holds in another configuration.
+    pub(crate) fn holds_the_same(&self, key: &str, other: &Self) -> bool {
+        self.values.get(key) == other.values.get(key)
+    }
+
+    fn objects(&self, key: &str) -> &[Values] {
+        match self.values.get(key) {
+            Some(Held::Objects(all)) => all,
+            _ => &[],
         }
     }
-    keys
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
-    use super::{Config, KEYS};
+    use super::{Config, Target};
 
-    fn parse(text: &str) -> Result<(Config, Vec<&'static str>), String> {
+    fn parse(text: &str) -> Result<(Config, Vec<String>), String> {
         let environment = |name: &str| match name {
             "HOME" => Some("/home/u".to_owned()),
             "SECRET" => Some("hunter2".to_owned()),
             _ => None,
         };
-        Config::parse(Path::new("config.json"), text, &environment).map_err(|it| it.to_string())
-    }
-
-    #[test]
-    fn sorted_and_unique() {
-        assert!(KEYS.is_sorted_by(|a, b| a.0 < b.0));
+        let parsed = Config::parse(Path::new("config.json"), text, &environment);
+        let parsed = parsed.map(|(config, _document, literal)| (config, literal));
+        parsed.map_err(|it| it.to_string())
     }
 
     /// The example of the operational guide.
@@ -401,6 +387,18 @@ mod tests {
                 "config.json, line 1: docker_password: a reference is ${env:NAME} or ${file:PATH}",
             ),
             (
+                "{\"remote_write\": [{\"url\": \"http://x\"},\n {\"usr\": \"u\"}, 7]}",
+                "config.json, line 1: remote_write: expected objects, found a number\n  config.json, line 2: remote_write[1]: url is missing\n  config.json, line 2: unknown key remote_write[1].usr; did you mean url?",
+            ),
+            (
+                "{\"level\": \"hihg\", \"leave_out\": [\"graphana\"]}",
+                "config.json, line 1: leave_out: \"graphana\" is none of alert-router, bastion, grafana, prometheus, traefik; did you mean grafana?\n  config.json, line 1: level: \"hihg\" is none of entry, medium, high, high-nvme; did you mean high?",
+            ),
+            (
+                "{\"allowed_cidrs\": [\"10.0.0.0/33\"], \"retention\": \"90\",\n\"retention_size\": \"4GB1\", \"prefix\": \"a b\", \"smtp_smarthost\": \"mail\",\n\"ports\": {\"grafana\": 0}, \"tags\": {\"a\": 1}, \"no_notifications\": \"yes\"}",
+                "config.json, line 1: allowed_cidrs: \"10.0.0.0/33\" is no network such as 203.0.113.0/24\n  config.json, line 1: retention: \"90\" is no time such as 90d or 12h\n  config.json, line 2: prefix: \"a b\" has characters other than letters, digits and hyphens, or more than 32, and it becomes a part of names\n  config.json, line 2: retention_size: \"4GB1\" is no size such as 40GB\n  config.json, line 2: smtp_smarthost: \"mail\" is no host:port\n  config.json, line 3: no_notifications: \"yes\" is neither true nor false\n  config.json, line 3: ports: grafana: expected a port, 1 to 65535\n  config.json, line 3: tags: \"a\": expected a text, found a number",
+            ),
+            (
                 "{\"runbook_base_url\": \"ftp://x\"}",
                 "config.json, line 1: runbook_base_url: \"ftp://x\" is no URL of http or https",
             ),
@@ -410,7 +408,7 @@ mod tests {
         assert!(
             parse("{\"zzzzzzzzzz\": 1}")
                 .unwrap_err()
-                .contains("unknown key zzzzzzzzzz; known are alert_email, ")
+                .contains("unknown key zzzzzzzzzz; known are $schema, alert_email, ")
         );
     }
 
@@ -422,5 +420,40 @@ mod tests {
             "hunter2"
         );
         assert!(literal.is_empty());
+    }
+
+    #[test]
+    fn what_is_missing_and_what_does_not_fit() {
+        let check = |text: &str| {
+            let (config, _) = parse(text).unwrap();
+            let missing: Vec<_> = config.missing().iter().map(|it| it.name).collect();
+            let found = config.contradictions().into_iter();
+            let found: Vec<_> = found.map(|(key, why)| format!("{key}: {why}")).collect();
+            (missing.join(" "), found.join("\n"))
+        };
+        let (missing, found) = check("{\"no_notifications\": true}");
+        assert_eq!(
+            missing,
+            "aws_key_name docker_password docker_user environment name prefix private_key_file tag"
+        );
+        assert_eq!(found, "");
+        let hosts =
+            "\"target\": \"hosts\", \"name\": \"n\", \"prefix\": \"p\", \"environment\": \"e\"";
+        assert_eq!(
+            check(&format!("{{{hosts}, \"leave_out\": [\"prometheus\"]}}")),
+            (String::new(), String::new())
+        );
+        let (_, found) = check(&format!(
+            "{{{hosts}, \"smtp_smarthost\": \"m:25\", \"cassandra_instance_count\": 0, \"remote_write\": [{{\"url\": \"http://x\", \"username\": \"u\"}}]}}"
+        ));
+        assert_eq!(
+            found,
+            "smtp_smarthost: it needs alert_email\n\
+             no_notifications: nobody would be told of alerts: give slack_webhook_url, alert_email or pagerduty_routing_key, or set this to true\n\
+             cassandra_instance_count: it must be between 1 and 1000\n\
+             remote_write: [0]: give username and password, or none"
+        );
+        let (config, _) = parse(&format!("{{{hosts}}}")).unwrap();
+        assert_eq!(config.target(), Target::Hosts);
     }
 }

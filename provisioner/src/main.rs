@@ -2,10 +2,14 @@
 
 mod alerts;
 mod config;
+mod environment;
 mod exec;
+mod hosts;
 mod inbox;
 mod local;
+mod network;
 mod output;
+mod planning;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -15,12 +19,36 @@ use clap::{Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "provisioner", version, arg_required_else_help = true)]
 struct Cli {
+    /// The folder of the environment, with its config.json
+    #[arg(
+        short,
+        long,
+        value_name = "FOLDER",
+        global = true,
+        default_value = ".",
+        env = "PROVISIONER_ENVIRONMENT"
+    )]
+    environment: PathBuf,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Begin an environment: a folder with its config.json
+    New(environment::NewFlags),
+    /// Whether an environment's files are right: all that is wrong at once
+    Validate,
+    /// Which keys of two environments differ
+    Diff(environment::DiffFlags),
+    /// An environment's machines, for programs, ssh and Ansible
+    Inventory(environment::InventoryFlags),
+    /// The JSON Schema of config.json, for editors
+    Schema,
+    /// What a month costs: an estimate
+    Cost(planning::CostFlags),
+    /// What the network carries: an estimate
+    Capacity(planning::CapacityFlags),
     /// The network's monitoring on this one machine: Prometheus, node-exporter, alert-router and an inbox
     #[command(subcommand)]
     Local(local::Command),
@@ -44,7 +72,15 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
+    let folder = &cli.environment;
     let done = match cli.command {
+        Command::New(flags) => environment::new(&flags),
+        Command::Validate => environment::validate(folder),
+        Command::Diff(flags) => environment::diff(&flags),
+        Command::Inventory(flags) => environment::inventory(folder, &flags),
+        Command::Schema => config::print_schema(),
+        Command::Cost(flags) => planning::cost(folder, &flags),
+        Command::Capacity(flags) => planning::capacity(folder, &flags),
         Command::Local(command) => local::run(command),
         Command::Alerts(AlertsCommand::Test(flags)) => alerts::test(&flags),
     };
@@ -52,11 +88,8 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             output::complain(&error);
-            ExitCode::from(if error.is::<config::ConfigError>() {
-                2
-            } else {
-                1
-            })
+            let is_of_files = error.is::<config::ConfigError>() || error.is::<hosts::HostsError>();
+            ExitCode::from(if is_of_files { 2 } else { 1 })
         }
     }
 }

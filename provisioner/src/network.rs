@@ -1,0 +1,113 @@
+//! The machines of a network, wherever they come from.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    config::{Config, Target},
+    hosts,
+};
+
+/// What a machine is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Role {
+    Bastion,
+    Cassandra,
+    /// No part of the network; it is monitored.
+    Host,
+    Monitor,
+    ScalarDl,
+    Traefik,
+}
+
+impl Role {
+    /// Sorted by their words.
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Bastion,
+        Self::Cassandra,
+        Self::Host,
+        Self::Monitor,
+        Self::ScalarDl,
+        Self::Traefik,
+    ];
+
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Bastion => "bastion",
+            Self::Cassandra => "cassandra",
+            Self::Host => "host",
+            Self::Monitor => "monitor",
+            Self::ScalarDl => "scalardl",
+            Self::Traefik => "traefik",
+        }
+    }
+
+    pub(crate) fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.word() == word)
+    }
+
+    pub(crate) fn words() -> String {
+        Self::ALL.map(Self::word).join(", ")
+    }
+}
+
+/// A machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Node {
+    /// What alerts and people call it.
+    pub(crate) name: String,
+    /// Where the operator, or its bastion, reaches it.
+    pub(crate) address: String,
+    /// Where the other machines reach it.
+    pub(crate) private_address: String,
+    pub(crate) roles: BTreeSet<Role>,
+    pub(crate) zone: Option<String>,
+    pub(crate) user: Option<String>,
+    /// Of SSH.
+    pub(crate) port: u16,
+    /// The machine that the way leads over.
+    pub(crate) bastion: Option<String>,
+    pub(crate) instance_id: Option<String>,
+    /// The fingerprint of its host key, when that is how it is known.
+    pub(crate) host_key: Option<String>,
+}
+
+/// An environment: its configuration and its machines.
+#[derive(Debug)]
+pub(crate) struct Network {
+    pub(crate) folder: PathBuf,
+    pub(crate) config: Config,
+    /// Sorted as they stand in the hosts file.
+    pub(crate) nodes: Vec<Node>,
+}
+
+/// The hosts file when the configuration names none.
+pub(crate) const HOSTS_FILE: &str = "hosts.yml";
+
+impl Network {
+    /// Reads the environment in a folder. Problems of both files are told at once.
+    pub(crate) fn load(folder: &Path) -> anyhow::Result<Self> {
+        let config = Config::load_environment(folder);
+        // The hosts file is looked at even when the configuration is wrong: one run shows all that is to be mended.
+        let named = config.as_ref().ok().and_then(|it| it.text("hosts_file"));
+        let path = named.map_or_else(|| folder.join(HOSTS_FILE), PathBuf::from);
+        let is_aws = config.as_ref().is_ok_and(|it| it.target() == Target::Aws);
+        let nodes = match (is_aws, config.is_err() && !path.exists()) {
+            (false, false) => hosts::load(&path),
+            _ => Ok(Vec::new()),
+        };
+        let (config, nodes) = match (config, nodes) {
+            (Ok(config), Ok(nodes)) => (config, nodes),
+            (Err(error), Ok(_)) => return Err(error.into()),
+            (Ok(_), Err(error)) => return Err(error.into()),
+            (Err(a), Err(b)) => return Err(a.and(&b).into()),
+        };
+        Ok(Self {
+            folder: folder.to_owned(),
+            config,
+            nodes,
+        })
+    }
+}
