@@ -1,6 +1,6 @@
 //! What a program says about itself: kept with the crate `prometheus`, written like everything else.
 
-use exposition::{Desc, Family, Histogram, Kind, Labels, Metric, Summary, Value};
+use exposition::{Desc, Family, Histogram, Kind, Labels, Summary, Value};
 use prometheus::{
     IntCounter, IntCounterVec, IntGauge, Opts,
     proto::{self, MetricType},
@@ -151,11 +151,7 @@ fn family(its: &proto::MetricFamily) -> Option<Family> {
                 }))
             }
         };
-        family.metrics.push(Metric {
-            labels: Labels::new(pairs).ok()?,
-            value,
-            timestamp: None,
-        });
+        family.push_value(Labels::new(pairs).ok()?, value);
     }
     Some(family)
 }
