@@ -330,7 +330,7 @@ impl Counts {
         clippy::cast_precision_loss,
         reason = "counts fit 53 bits for centuries"
     )]
-    fn families(&self, out: &mut Vec<Family>) {
+    pub(crate) fn families(&self, out: &mut Vec<Family>) {
         let mut lines = Family::of(&LINES);
         lines.push(
             &["read"],

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use exposition::Format;
+
 use crate::{
     access,
     api::rawdata,
@@ -19,10 +21,24 @@ pub fn hosts(text: &str) {
     assert!(rule::hosts(text, 3).len() <= 3);
 }
 
-/// A line of a log, of either kind.
-pub fn line(text: &[u8]) {
-    drop(watch::Message::parse(text));
-    access::Counts::new(vec![1.0], 3).line(text);
+/// Lines of a log, of either kind. What is shown of requests is well-formed.
+pub fn lines(text: &[u8]) {
+    let mut classic = access::Counts::new(vec![0.001, 1.0], 3);
+    let mut native = access::Counts::new(Vec::new(), 3);
+    for line in text.split(|it| *it == b'\n') {
+        drop(watch::Message::parse(line));
+        classic.line(line);
+        native.line(line);
+    }
+    for counts in [classic, native] {
+        let mut families = Vec::new();
+        counts.families(&mut families);
+        let (families, conflicts) = exposition::gather(families);
+        assert_eq!(conflicts, []);
+        let text = exposition::write(&families, Format::OpenMetrics);
+        let text = String::from_utf8(text).expect("the writer writes UTF-8");
+        exposition::parse::open_metrics(&text).expect("what was written can be read");
+    }
 }
 
 /// Metrics of Traefik's, in two pieces and in one.
@@ -74,7 +90,7 @@ mod tests {
                 .wrapping_add(1);
             usize::try_from(state >> 33).unwrap() % below.max(1)
         };
-        for _ in 0..10_000 {
+        for _ in 0..2_000 {
             for seed in seeds {
                 let mut text = seed.to_vec();
                 for _ in 0..=next(4) {
@@ -90,7 +106,7 @@ mod tests {
                     }
                 }
                 super::answer(&text);
-                super::line(&text);
+                super::lines(&text);
                 super::metrics(&text);
                 super::hosts(&String::from_utf8_lossy(&text));
             }
