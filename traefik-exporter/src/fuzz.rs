@@ -7,6 +7,7 @@ use exposition::Format;
 use crate::{
     access,
     api::rawdata,
+    files,
     passthrough::{Rewrite, Rules},
     rule, watch,
 };
@@ -38,6 +39,13 @@ pub fn lines(text: &[u8]) {
         let text = exposition::write(&families, Format::OpenMetrics);
         let text = String::from_utf8(text).expect("the writer writes UTF-8");
         exposition::parse::open_metrics(&text).expect("what was written can be read");
+    }
+}
+
+/// A file of the dynamic configuration, in either language.
+pub fn dynamic(text: &str) {
+    for read in [files::yaml, files::toml] {
+        drop(read(text).map(files::Dynamic::names));
     }
 }
 
@@ -81,6 +89,8 @@ mod tests {
             b"2026-11-26T15:22:36Z ERR Error occurred error=\"a.yml: \\\"x\\\"\" providerName=file",
             b"time=\"2026-11-26T15:22:36Z\" level=error msg=\"a \\\"b\\\"\" providerName=file",
             b"{\"level\":\"error\",\"providerName\":\"file\",\"message\":\"m\",\"Duration\":7,\"RouterName\":\"r\",\"ServiceURL\":\"u\"}",
+            b"http: {routers: {a: {rule: x}, 'b c': {}}}\ntcp:\n  services: {s: {}}\n",
+            b"[http.routers.a]\nrule = 'x'\n[tcp.services.'b c']\nn = [1, 2.5, 1979-05-27]\n",
             b"# HELP a A.\n# TYPE a counter\na{code=\"200\",method=\"GET\"} 1\na{code=\"404\",method=\"\\\"}\"} 2\nb 3\n",
         ];
         let mut state = 7_u64;
@@ -90,7 +100,7 @@ mod tests {
                 .wrapping_add(1);
             usize::try_from(state >> 33).unwrap() % below.max(1)
         };
-        for _ in 0..2_000 {
+        for _ in 0..1_000 {
             for seed in seeds {
                 let mut text = seed.to_vec();
                 for _ in 0..=next(4) {
@@ -108,7 +118,9 @@ mod tests {
                 super::answer(&text);
                 super::lines(&text);
                 super::metrics(&text);
-                super::hosts(&String::from_utf8_lossy(&text));
+                let text = String::from_utf8_lossy(&text);
+                super::hosts(&text);
+                super::dynamic(&text);
             }
         }
     }
