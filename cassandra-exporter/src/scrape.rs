@@ -458,11 +458,7 @@ impl<'a> Reading<'a> {
 
     fn push(&mut self, slot: &Slot<'_>, labels: Labels, value: Value) {
         if let Some(metrics) = self.made.get_mut(slot.shape.family) {
-            metrics.push(Metric {
-                labels,
-                value,
-                timestamp: None,
-            });
+            metrics.push(Metric::new(labels, value));
         }
     }
 

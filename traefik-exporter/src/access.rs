@@ -10,7 +10,8 @@ use std::{
 };
 
 use daemon::{CollectError, Collector, Scrape};
-use exposition::{Desc, Family, Histogram, Kind, Native};
+use exposition::{Desc, Exemplar, Family, Histogram, Kind, Labels, Metric, Native, Value};
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::follow::{Follower, Place, Seen};
@@ -90,6 +91,8 @@ const PIECE: u64 = 1 << 20;
 const CHECKPOINT: Duration = Duration::from_secs(2);
 /// Characters of a name that are shown.
 const MAX_NAME: usize = 256;
+/// Characters of a trace's id. OpenTelemetry's have 32; a longer one is nobody's.
+const MAX_TRACE: usize = 64;
 /// Where those are counted that are beyond the bound.
 const OTHER: &str = "other";
 
@@ -131,6 +134,17 @@ struct Route {
     codes: [u64; CODES.len()],
     duration: Times,
     overhead: Times,
+    /// By bucket of `duration`.
+    traced: BTreeMap<i32, Traced>,
+}
+
+/// The last request of a bucket that has a trace.
+#[derive(Default)]
+struct Traced {
+    id: String,
+    nanoseconds: i64,
+    /// When it ended, in milliseconds since 1970.
+    time: Option<i64>,
 }
 
 #[derive(Default)]
@@ -164,6 +178,11 @@ struct Line<'a> {
     entry_point: Cow<'a, str>,
     #[serde(borrow)]
     request_protocol: Cow<'a, str>,
+    /// There when Traefik traces, also for a request that is not sampled.
+    #[serde(borrow)]
+    trace_id: Cow<'a, str>,
+    #[serde(borrow, rename = "StartUTC")]
+    start: Cow<'a, str>,
     downstream_status: u16,
     origin_status: u16,
     duration: Option<i64>,
@@ -265,7 +284,11 @@ impl Counts {
         ];
         let route = row(&mut self.routes, &mut self.key, &parts, self.max);
         count(&mut route.codes, code(line.downstream_status));
-        route.duration.observe(duration, buckets);
+        let bucket = route.duration.observe(duration, buckets);
+        if is_trace(&line.trace_id) {
+            let traced = route.traced.entry(bucket).or_default();
+            traced.take(&line.trace_id, duration, &line.start);
+        }
         route.overhead.observe(line.overhead, buckets);
         if !line.service_url.is_empty() {
             let parts = [name(&line.service_name), name(&line.service_url)];
@@ -307,7 +330,7 @@ impl Counts {
         clippy::cast_precision_loss,
         reason = "counts fit 53 bits for centuries"
     )]
-    fn families(&self, out: &mut Vec<Family>) {
+    pub(crate) fn families(&self, out: &mut Vec<Family>) {
         let mut lines = Family::of(&LINES);
         lines.push(
             &["read"],
@@ -337,7 +360,11 @@ impl Counts {
         for (key, route) in &self.routes {
             let labels: Vec<_> = key.split('\0').collect();
             codes(&mut requests, &labels, &route.codes);
-            duration.push_histogram(&labels, route.duration.shown(&self.buckets));
+            let shown = Value::Histogram(Box::new(route.duration.shown(&self.buckets)));
+            let mut metric = Metric::new(Labels::of_desc(&DURATION, &labels), shown);
+            let exemplars = route.traced.values().filter_map(Traced::exemplar);
+            exemplars.for_each(|it| metric.add_exemplar(it));
+            duration.metrics.push(metric);
             overhead.push_histogram(&labels, route.overhead.shown(&self.buckets));
         }
         for (key, server) in &self.servers {
@@ -434,36 +461,64 @@ fn name(text: &str) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
+/// Whether it may be the id of a trace: a client can give Traefik one.
+fn is_trace(id: &str) -> bool {
+    (1..=MAX_TRACE).contains(&id.len()) && id.bytes().all(|it| it.is_ascii_graphic())
+}
+
+impl Traced {
+    /// In the memory of the one before.
+    fn take(&mut self, id: &str, nanoseconds: i64, start: &str) {
+        self.id.clear();
+        self.id.push_str(id);
+        self.nanoseconds = nanoseconds;
+        let start = start.parse::<Timestamp>().ok();
+        self.time = start.map(|it| it.as_millisecond().saturating_add(nanoseconds / 1_000_000));
+    }
+
+    fn exemplar(&self) -> Option<Exemplar> {
+        let labels = Labels::new([("trace_id", self.id.clone())]).ok()?;
+        Exemplar::new(labels, seconds(self.nanoseconds), self.time).ok()
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "nanoseconds of a request, or nearly so"
+)]
+fn seconds(nanoseconds: i64) -> f64 {
+    nanoseconds.max(0) as f64 / 1e9
+}
+
 /// Each bucket is 1.09 times as wide as the one before.
 const SCHEMA: i8 = 3;
 /// Shorter ones are as good as nothing.
 const ZERO: f64 = 1e-6;
 
 impl Times {
+    /// Gives the bucket that keeps an exemplar: a classic one, or of native ones all that lie between a power of two and the next, as
+    /// each of hundreds would be too many.
     #[expect(
-        clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
         reason = "logarithms of durations are small numbers"
     )]
-    fn observe(&mut self, nanoseconds: i64, buckets: &[f64]) {
-        let nanoseconds = nanoseconds.max(0);
-        let seconds = nanoseconds as f64 / 1e9;
+    fn observe(&mut self, nanoseconds: i64, buckets: &[f64]) -> i32 {
+        let seconds = seconds(nanoseconds);
         self.count += 1;
-        self.nanoseconds += u128::from(nanoseconds.unsigned_abs());
+        self.nanoseconds += u128::from(nanoseconds.max(0).unsigned_abs());
         if buckets.is_empty() {
             if seconds <= ZERO {
                 self.zeros += 1;
-            } else {
-                let index = (seconds.log2() * f64::from(1 << SCHEMA)).ceil() as i32;
-                *self.native.entry(index).or_default() += 1;
+                return i32::MIN;
             }
-            return;
+            let index = (seconds.log2() * f64::from(1 << SCHEMA)).ceil() as i32;
+            *self.native.entry(index).or_default() += 1;
+            return (index - 1) >> SCHEMA;
         }
         self.classic.resize(buckets.len() + 1, 0);
-        count(
-            &mut self.classic,
-            buckets.partition_point(|it| *it < seconds),
-        );
+        let at = buckets.partition_point(|it| *it < seconds);
+        count(&mut self.classic, at);
+        i32::try_from(at).unwrap_or(i32::MAX)
     }
 
     #[expect(
@@ -574,6 +629,97 @@ mod tests {
             (native.positive, native.zero_count),
             (vec![(0, 1), (1, 1)], 1)
         );
+    }
+
+    /// Requests to a good server, a failing one, a dead one and nobody; first without `tracing`, then with it.
+    fn recorded() -> Vec<String> {
+        let path = testkit::root().join("traefik-exporter/tests/recorded/access.log");
+        let text = std::fs::read_to_string(path).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    fn traced(id: &str, nanoseconds: u64) -> String {
+        recorded()[8]
+            .replace("28f5b83f618546eef863b905398012ee", id)
+            .replace(":169341", &format!(":{nanoseconds}"))
+    }
+
+    fn open_metrics(counts: &Counts) -> String {
+        let mut families = Vec::new();
+        counts.families(&mut families);
+        let text = exposition::write(&exposition::gather(families).0, Format::OpenMetrics);
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn golden() {
+        let mut counts = Counts::new(vec![0.005, 0.01, 0.025, 0.05], 10);
+        recorded().iter().for_each(|it| counts.line(it.as_bytes()));
+        let text = open_metrics(&counts);
+        exposition::parse::open_metrics(&text).unwrap();
+        testkit::golden::check("traefik-exporter/tests/golden/access-log.txt", &text);
+    }
+
+    /// What OpenMetrics says after the buckets of the durations.
+    fn exemplars(counts: &Counts) -> Vec<String> {
+        let text = open_metrics(counts);
+        let found = text.lines().filter_map(|it| it.split_once(" # "));
+        found
+            .map(|(series, exemplar)| {
+                assert!(series.starts_with("traefik_access_log_request_duration_seconds_bucket{"));
+                let bound = series.split("le=\"").nth(1).unwrap().split('"').next();
+                format!("{} {exemplar}", bound.unwrap())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn exemplars_of_buckets() {
+        let mut counts = Counts::new(vec![0.001, 0.5, 1.0], 10);
+        counts.line(LINE.as_bytes());
+        assert!(exemplars(&counts).is_empty());
+        counts.line(traced("short", 348_115).as_bytes());
+        counts.line(traced("first", 700_000_000).as_bytes());
+        counts.line(traced("last", 600_000_000).as_bytes());
+        counts.line(traced("beyond", 60_000_000_000).as_bytes());
+        let no_time = traced("untimed", 400_000_000).replace("StartUTC", "Start");
+        counts.line(no_time.as_bytes());
+        // Without a trace, or with what is none.
+        for id in ["", "a b", "é", "\\n", &"x".repeat(65)] {
+            counts.line(traced(id, 650_000_000).as_bytes());
+        }
+        let expect = [
+            "0.001 {trace_id=\"short\"} 0.000348115 1795716576.087",
+            "0.5 {trace_id=\"untimed\"} 0.4",
+            "1.0 {trace_id=\"last\"} 0.6 1795716576.687",
+            "+Inf {trace_id=\"beyond\"} 60.0 1795716636.087",
+        ];
+        assert_eq!(exemplars(&counts), expect);
+        assert!(!text(&counts).contains(" # "));
+    }
+
+    #[test]
+    fn exemplars_of_native_histograms() {
+        let mut counts = Counts::new(Vec::new(), 10);
+        for (id, nanoseconds) in [
+            ("zero", 10),
+            ("half", 500_000_000),
+            ("more", 500_000_001),
+            ("one", 1_000_000_000),
+            ("longest", u64::MAX / 2),
+        ] {
+            counts.line(traced(id, nanoseconds).as_bytes());
+        }
+        let traced = &counts.routes["web\0dead@file\0dead@file"].traced;
+        let ids: Vec<_> = traced.iter().map(|it| (*it.0, it.1.id.as_str())).collect();
+        let expect = [
+            (i32::MIN, "zero"),
+            (-2, "half"),
+            (-1, "one"),
+            (33, "longest"),
+        ];
+        assert_eq!(ids, expect);
+        assert_eq!(exemplars(&counts).len(), 1, "OpenMetrics has +Inf alone");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::api::rawdata::{Objects, RawData};
 const STATES: Desc = Desc::new(
     "traefik_file_files",
     Kind::Gauge,
-    "Files of the file provider: read, templates and TOML, which are not looked into, those that are no YAML, and those that cannot be read.",
+    "Files of the file provider: read, templates, which are not looked into, those that are no YAML or no TOML, and those that cannot be read.",
 )
 .labels(&["state"]);
 const ERROR: Desc = Desc::new(
@@ -88,21 +88,22 @@ struct Stamp {
 
 enum Content {
     Names(Vec<Key>),
-    /// It has actions of Go's templates, or is TOML.
-    Opaque(&'static str),
+    /// It has actions of Go's templates.
+    Template,
     Wrong(&'static str, String),
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Dynamic {
+/// A file of the dynamic configuration.
+#[derive(Debug, Deserialize, Default)]
+#[serde(default, expecting = "http, tcp and udp")]
+pub(crate) struct Dynamic {
     http: Option<Section>,
     tcp: Option<Section>,
     udp: Option<Section>,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
+#[derive(Debug, Deserialize, Default)]
+#[serde(default, expecting = "routers, services and middlewares")]
 struct Section {
     routers: Option<BTreeMap<String, IgnoredAny>>,
     services: Option<BTreeMap<String, IgnoredAny>>,
@@ -140,7 +141,7 @@ impl Files {
         let mut states = BTreeMap::from([
             ("read", 0_u32),
             ("template", 0),
-            ("toml", 0),
+            ("no_toml", 0),
             ("no_yaml", 0),
             ("unreadable", 0),
         ]);
@@ -152,9 +153,9 @@ impl Files {
                     stand.extend(names);
                     "read"
                 }
-                Content::Opaque(state) => {
+                Content::Template => {
                     is_whole = false;
-                    state
+                    "template"
                 }
                 Content::Wrong(state, error) => {
                     is_whole = false;
@@ -298,46 +299,67 @@ fn look(
 }
 
 fn content(path: &Path, extension: &str, size: u64) -> Content {
-    if extension == "toml" {
-        return Content::Opaque("toml");
-    }
     if size > MAX_SIZE {
         let error = format!("it has more than {MAX_SIZE} bytes");
         return Content::Wrong("unreadable", error);
     }
     match fs::read_to_string(path) {
-        Ok(text) if text.contains("{{") => Content::Opaque("template"),
-        Ok(text) => match names(&text) {
-            Ok(names) => Content::Names(names),
-            Err(error) => Content::Wrong("no_yaml", error),
-        },
+        Ok(text) if text.contains("{{") => Content::Template,
+        Ok(text) => {
+            let (file, state) = if extension == "toml" {
+                (toml(&text), "no_toml")
+            } else {
+                (yaml(&text), "no_yaml")
+            };
+            file.map_or_else(
+                |error| Content::Wrong(state, error),
+                |file| Content::Names(file.names()),
+            )
+        }
         Err(error) => Content::Wrong("unreadable", error.to_string()),
     }
 }
 
-/// The names of what stands in a file.
-fn names(text: &str) -> Result<Vec<Key>, String> {
+pub(crate) fn yaml(text: &str) -> Result<Dynamic, String> {
     let is_empty = text
         .lines()
         .all(|it| it.trim().is_empty() || it.trim_start().starts_with('#'));
     if is_empty {
-        return Ok(Vec::new());
+        return Ok(Dynamic::default());
     }
-    let file: Dynamic = serde_saphyr::from_str(text).map_err(|error| {
+    serde_saphyr::from_str(text).map_err(|error| {
         // The first line says what and where.
         let error = error.to_string();
         error.lines().next().unwrap_or_default().to_owned()
-    })?;
-    let mut all = Vec::new();
-    for (protocol, section) in [file.http, file.tcp, file.udp].into_iter().enumerate() {
-        let Some(section) = section else { continue };
-        let kinds = [section.routers, section.services, section.middlewares];
-        for (kind, objects) in kinds.into_iter().enumerate() {
-            let names = objects.into_iter().flatten().map(|it| it.0);
-            all.extend(names.map(|it| (protocol, kind, it)));
+    })
+}
+
+pub(crate) fn toml(text: &str) -> Result<Dynamic, String> {
+    toml::from_str(text).map_err(|error| {
+        // The first line says where.
+        let shown = error.to_string();
+        format!(
+            "{}: {}",
+            shown.lines().next().unwrap_or_default(),
+            error.message()
+        )
+    })
+}
+
+impl Dynamic {
+    /// The names of what stands in a file.
+    pub(crate) fn names(self) -> Vec<Key> {
+        let mut all = Vec::new();
+        for (protocol, section) in [self.http, self.tcp, self.udp].into_iter().enumerate() {
+            let Some(section) = section else { continue };
+            let kinds = [section.routers, section.services, section.middlewares];
+            for (kind, objects) in kinds.into_iter().enumerate() {
+                let names = objects.into_iter().flatten().map(|it| it.0);
+                all.extend(names.map(|it| (protocol, kind, it)));
+            }
         }
+        all
     }
-    Ok(all)
 }
 
 #[cfg(test)]
@@ -346,19 +368,43 @@ mod tests {
 
     use exposition::Family;
 
-    use super::{Files, names};
+    use super::{Files, toml, yaml};
 
     #[test]
     fn names_in_files() {
         let text = "http:\n  routers:\n    a: {rule: x}\n    'b c': {}\n  services: {s: {}}\ntcp: {routers: {t: }}\nudp:\ntls: {options: {}}\n";
         let expect = [(0, 0, "a"), (0, 0, "b c"), (0, 1, "s"), (1, 0, "t")];
         let expect: Vec<_> = expect.map(|(a, b, it)| (a, b, it.to_owned())).into();
-        assert_eq!(names(text).unwrap(), expect);
+        assert_eq!(yaml(text).unwrap().names(), expect);
         for nothing in ["", "# nothing\n\n", "http:\n"] {
-            assert_eq!(names(nothing).unwrap(), [], "{nothing:?}");
+            assert_eq!(yaml(nothing).unwrap().names(), [], "{nothing:?}");
         }
         for wrong in ["http: [", "- a", "http: {routers: [a]}", "a: b: c"] {
-            assert!(names(wrong).is_err(), "{wrong}");
+            assert!(yaml(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn names_in_toml() {
+        let text = "[http.routers.a]\nrule = 'x'\n[http.routers.'b c'.tls]\n[http.services]\ns = {loadBalancer = {}}\n[tcp.routers]\n\
+                    t.rule = \"y\"\n[udp]\n[[tls.certificates]]\ncertFile = 'z'\nat = 1979-05-27\n";
+        let expect = [(0, 0, "a"), (0, 0, "b c"), (0, 1, "s"), (1, 0, "t")];
+        let expect: Vec<_> = expect.map(|(a, b, it)| (a, b, it.to_owned())).into();
+        assert_eq!(toml(text).unwrap().names(), expect);
+        for nothing in ["", "# nothing\n\n", "[http]\n"] {
+            assert_eq!(toml(nothing).unwrap().names(), [], "{nothing:?}");
+        }
+        for (wrong, error) in [
+            (
+                "a = 1\n[http",
+                "TOML parse error at line 2, column 6: unclosed table, expected `]`",
+            ),
+            (
+                "http = 1",
+                "TOML parse error at line 1, column 8: invalid type: integer `1`, expected routers, services and middlewares",
+            ),
+        ] {
+            assert_eq!(toml(wrong).unwrap_err(), error);
         }
     }
 
@@ -404,22 +450,24 @@ mod tests {
         assert!(get(&out, "traefik_file_error_info").is_empty());
         // One that is not looked into may hold it.
         write("t.yml", "http: {routers: {\"{{ env `X` }}\": {}}}");
-        write("u.toml", "[http]");
+        write("u.toml", "[http");
+        write("v.toml", "[udp.services.old]");
         write("w.yml", "http: [");
         let out = look();
         assert!(get(&out, "traefik_file_object_stale").is_empty());
         assert_eq!(
             get(&out, "traefik_file_files"),
             [
+                "state=\"no_toml\"} 1",
                 "state=\"no_yaml\"} 1",
-                "state=\"read\"} 2",
+                "state=\"read\"} 3",
                 "state=\"template\"} 1",
-                "state=\"toml\"} 1",
                 "state=\"unreadable\"} 0"
             ]
         );
-        assert!(get(&out, "traefik_file_error_info")[0].contains("w.yml"));
-        for name in ["t.yml", "u.toml", "w.yml"] {
+        let errors = get(&out, "traefik_file_error_info");
+        assert!(errors[0].contains("u.toml") && errors[1].contains("w.yml"));
+        for name in ["t.yml", "u.toml", "v.toml", "w.yml"] {
             fs::remove_file(folder.path().join(name)).unwrap();
         }
         // What has changed is read anew.

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use exposition::Format;
+
 use crate::{
     access,
     api::rawdata,
+    files,
     passthrough::{Rewrite, Rules},
     probe, rule, watch,
 };
@@ -28,10 +31,31 @@ pub fn hosts(text: &str) {
     }
 }
 
-/// A line of a log, of either kind.
-pub fn line(text: &[u8]) {
-    drop(watch::Message::parse(text));
-    access::Counts::new(vec![1.0], 3).line(text);
+/// Lines of a log, of either kind. What is shown of requests is well-formed.
+pub fn lines(text: &[u8]) {
+    let mut classic = access::Counts::new(vec![0.001, 1.0], 3);
+    let mut native = access::Counts::new(Vec::new(), 3);
+    for line in text.split(|it| *it == b'\n') {
+        drop(watch::Message::parse(line));
+        classic.line(line);
+        native.line(line);
+    }
+    for counts in [classic, native] {
+        let mut families = Vec::new();
+        counts.families(&mut families);
+        let (families, conflicts) = exposition::gather(families);
+        assert_eq!(conflicts, []);
+        let text = exposition::write(&families, Format::OpenMetrics);
+        let text = String::from_utf8(text).expect("the writer writes UTF-8");
+        exposition::parse::open_metrics(&text).expect("what was written can be read");
+    }
+}
+
+/// A file of the dynamic configuration, in either language.
+pub fn dynamic(text: &str) {
+    for read in [files::yaml, files::toml] {
+        drop(read(text).map(files::Dynamic::names));
+    }
 }
 
 /// Metrics of Traefik's, in two pieces and in one.
@@ -75,6 +99,8 @@ mod tests {
             b"2026-11-26T15:22:36Z ERR Error occurred error=\"a.yml: \\\"x\\\"\" providerName=file",
             b"time=\"2026-11-26T15:22:36Z\" level=error msg=\"a \\\"b\\\"\" providerName=file",
             b"{\"level\":\"error\",\"providerName\":\"file\",\"message\":\"m\",\"Duration\":7,\"RouterName\":\"r\",\"ServiceURL\":\"u\"}",
+            b"http: {routers: {a: {rule: x}, 'b c': {}}}\ntcp:\n  services: {s: {}}\n",
+            b"[http.routers.a]\nrule = 'x'\n[tcp.services.'b c']\nn = [1, 2.5, 1979-05-27]\n",
             b"# HELP a A.\n# TYPE a counter\na{code=\"200\",method=\"GET\"} 1\na{code=\"404\",method=\"\\\"}\"} 2\nb 3\n",
         ];
         let mut state = 7_u64;
@@ -84,7 +110,7 @@ mod tests {
                 .wrapping_add(1);
             usize::try_from(state >> 33).unwrap() % below.max(1)
         };
-        for _ in 0..10_000 {
+        for _ in 0..1_000 {
             for seed in seeds {
                 let mut text = seed.to_vec();
                 for _ in 0..=next(4) {
@@ -100,9 +126,11 @@ mod tests {
                     }
                 }
                 super::answer(&text);
-                super::line(&text);
+                super::lines(&text);
                 super::metrics(&text);
-                super::hosts(&String::from_utf8_lossy(&text));
+                let text = String::from_utf8_lossy(&text);
+                super::hosts(&text);
+                super::dynamic(&text);
             }
         }
     }

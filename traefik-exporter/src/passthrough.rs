@@ -18,7 +18,10 @@ use tokio::sync::{Semaphore, mpsc};
 
 use self::rewrite::Counts;
 pub(crate) use self::rewrite::{Known, Rewrite, Rules};
-use crate::api::{Access, Api, ApiError};
+use crate::{
+    api::{Access, Api, ApiError},
+    status::Routers,
+};
 
 const REQUESTS: Desc = Desc::new(
     "traefik_passthrough_requests_total",
@@ -61,7 +64,7 @@ pub(crate) struct Passthrough {
     api: Api,
     path: String,
     rules: Arc<Rules>,
-    known: Arc<Mutex<Known>>,
+    routers: Routers,
     passing: Arc<Semaphore>,
     totals: Arc<Mutex<Totals>>,
 }
@@ -77,18 +80,18 @@ struct Totals {
 }
 
 impl Passthrough {
-    /// `known` are routers that are to be there from the start.
+    /// `routers` are to be there from the start.
     pub(crate) fn new(
         access: Access,
         path: String,
         rules: Rules,
-        known: Arc<Mutex<Known>>,
+        routers: Routers,
     ) -> Result<Self, ApiError> {
         Ok(Self {
             api: Api::new(access)?,
             path,
             rules: Arc::new(rules),
-            known,
+            routers,
             passing: Arc::new(Semaphore::new(MAX_PASSING)),
             totals: Arc::default(),
         })
@@ -117,11 +120,11 @@ impl Passthrough {
         let wait = wait
             .filter(|it| (0.1..60.0).contains(it))
             .unwrap_or(DEADLINE);
-        let deadline = Instant::now() + Duration::from_secs_f64(wait * 0.95);
-        let opened = match self.api.session(deadline) {
-            Ok(session) => session.open("").await,
-            Err(error) => Err(error),
-        };
+        let (begin, wait) = (Instant::now(), Duration::from_secs_f64(wait * 0.95));
+        let open = async { self.api.session(begin + wait)?.open("").await };
+        // Without them it is less, so that they may not take all of the time.
+        let known = self.routers.known(begin + wait / 3);
+        let (opened, known) = tokio::join!(open, known);
         let response = match opened {
             Ok(response) => response,
             Err(error) => {
@@ -132,7 +135,6 @@ impl Passthrough {
         };
         let (send, body) = ReplyBody::pieces();
         let (rules, totals) = (Arc::clone(&self.rules), Arc::clone(&self.totals));
-        let known = lock(&self.known).clone();
         tokio::spawn(async move {
             let _permit = permit;
             let mut its = Totals::default();

@@ -4,6 +4,7 @@
 //! half of a scrape's work, and nothing changes for hours.
 
 mod certificates;
+mod routers;
 mod show;
 
 use std::{
@@ -15,6 +16,7 @@ use std::{
 use daemon::{CollectError, Collector, Scrape};
 use exposition::{Desc, Family, Kind};
 
+pub(crate) use self::routers::Routers;
 use crate::{
     api::{
         Access, Api, ApiError, Session,
@@ -60,11 +62,11 @@ const MARGIN: Duration = Duration::from_millis(250);
 
 /// One Traefik, as a collector.
 pub(crate) struct Status {
-    api: Api,
+    api: Arc<Api>,
     max_objects: usize,
     files: Files,
     /// Routers that answer HTTP, when somebody wants to know them.
-    routers: Option<Arc<Mutex<Known>>>,
+    routers: Option<Arc<Mutex<Option<Known>>>>,
     /// Held by the scrape that asks: several at a time would cost Traefik and us as much as there are of them.
     turn: tokio::sync::Mutex<Option<Made>>,
     last: Mutex<Last>,
@@ -106,16 +108,17 @@ impl Status {
         Ok(Self {
             files,
             routers: None,
-            api: Api::new(access)?,
+            api: Arc::new(Api::new(access)?),
             max_objects,
             turn: tokio::sync::Mutex::new(None),
             last: Mutex::new(Last::default()),
         })
     }
 
-    /// Where the routers are that answer HTTP, from now on.
-    pub(crate) fn routers(&mut self) -> Arc<Mutex<Known>> {
-        Arc::clone(self.routers.get_or_insert_default())
+    /// The routers that answer HTTP, from now on.
+    pub(crate) fn routers(&mut self) -> Routers {
+        let found = Arc::clone(self.routers.get_or_insert_default());
+        Routers::new(Arc::clone(&self.api), self.max_objects, found)
     }
 
     /// Asks for everything and shows what came. True when that is routers, services and middlewares, and why it is not all.
@@ -186,7 +189,7 @@ impl Status {
             .flatten();
         if let Some(place) = &self.routers {
             let routers = Arc::new(show::routers(&data));
-            *place.lock().unwrap_or_else(PoisonError::into_inner) = routers;
+            *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(routers);
         }
         drop(data);
         // Of two with one name, one is shown: no more can be.

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, cmp::Ordering, fmt, sync::Arc};
 
-use crate::{Desc, NameError, is_label_name, is_metric_name};
+use crate::{Desc, Exemplar, NameError, is_label_name, is_metric_name};
 
 /// The type of a family, as the text format 0.0.4 knows them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -263,8 +263,49 @@ pub struct Metric {
     pub labels: Labels,
     /// What it shows.
     pub value: Value,
+    /// What few metrics have: a hundred thousand others pay a word for it.
+    extra: Option<Box<Extra>>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Extra {
+    timestamp: Option<i64>,
+    exemplars: Vec<Exemplar>,
+}
+
+impl Metric {
+    /// A metric with these labels.
+    #[must_use]
+    pub const fn new(labels: Labels, value: Value) -> Self {
+        Self {
+            labels,
+            value,
+            extra: None,
+        }
+    }
+
     /// Milliseconds since 1970, when the producer gave a time.
-    pub timestamp: Option<i64>,
+    #[must_use]
+    pub fn timestamp(&self) -> Option<i64> {
+        self.extra.as_ref()?.timestamp
+    }
+
+    /// Gives it a time, in milliseconds since 1970.
+    pub fn set_timestamp(&mut self, milliseconds: i64) {
+        self.extra.get_or_insert_default().timestamp = Some(milliseconds);
+    }
+
+    /// Observations to look at.
+    #[must_use]
+    pub fn exemplars(&self) -> &[Exemplar] {
+        self.extra.as_ref().map_or(&[], |it| &it.exemplars)
+    }
+
+    /// Adds an observation to look at. A counter shows the last one, a histogram the last one of each bucket; other types have no place
+    /// for them, and the text format 0.0.4 has none at all.
+    pub fn add_exemplar(&mut self, exemplar: Exemplar) {
+        self.extra.get_or_insert_default().exemplars.push(exemplar);
+    }
 }
 
 /// Metrics of one name.
@@ -377,11 +418,7 @@ impl Family {
 
     /// Adds a number, a histogram or a summary, which must be what the family's type says.
     pub fn push_value(&mut self, labels: Labels, value: Value) {
-        self.metrics.push(Metric {
-            labels,
-            value,
-            timestamp: None,
-        });
+        self.metrics.push(Metric::new(labels, value));
     }
 
     /// The number of the metric with exactly these labels; for tests and for readers of other programs' metrics.
@@ -504,7 +541,7 @@ fn parts(families: &[Family]) -> Vec<(String, String, Kind)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Conflict, Family, Kind, Labels, gather};
+    use super::{Conflict, Family, Kind, Labels, Metric, gather};
     use crate::{Desc, NameError};
 
     const A: Desc = Desc::new("a", Kind::Gauge, "A.").labels(&["y", "x"]);
@@ -589,6 +626,12 @@ mod tests {
             texts,
             ["a_bucket is a part of the histogram a; it is left out as a metric of its own"]
         );
+    }
+
+    /// A scrape of Cassandra has a hundred thousand of them.
+    #[test]
+    fn a_metric_is_small() {
+        assert_eq!(size_of::<Metric>(), 5 * size_of::<usize>());
     }
 
     #[test]

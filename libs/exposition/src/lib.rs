@@ -6,6 +6,7 @@
 //! which is written alone.
 
 mod desc;
+mod exemplar;
 mod family;
 mod name;
 mod negotiate;
@@ -15,6 +16,7 @@ mod protobuf;
 mod write;
 
 pub use desc::Desc;
+pub use exemplar::{Exemplar, LongExemplar};
 pub use family::{
     Conflict, Family, Histogram, Kind, Labels, Metric, Native, Summary, Value, gather,
 };

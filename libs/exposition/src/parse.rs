@@ -36,8 +36,8 @@ pub fn text_strict(input: &str) -> Result<Vec<Family>, ParseError> {
     text_0_0_4(input, true)
 }
 
-/// Reads OpenMetrics 1.0. Exemplars and `_created` samples are checked and left out; types that the text format 0.0.4
-/// does not know become gauges (`info`, `stateset`) or untyped metrics (`gaugehistogram`).
+/// Reads OpenMetrics 1.0. `_created` samples are checked and left out; types that the text format 0.0.4 does not know become gauges
+/// (`info`, `stateset`) or untyped metrics (`gaugehistogram`, without its exemplars).
 ///
 /// # Errors
 /// At the first thing that is not of the format; nothing is returned then.

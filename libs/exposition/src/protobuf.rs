@@ -2,9 +2,11 @@
 //! (<https://github.com/prometheus/client_model/blob/v0.6.2/io/prometheus/client/metrics.proto>). The one format that
 //! carries native histograms.
 //!
-//! Written by hand: a dozen fields of six messages need no generated code.
+//! Written by hand: two dozen fields of nine messages need no generated code.
 
-use crate::{Family, Histogram, Kind, Labels, Metric, Native, Summary, Value};
+use crate::{
+    Exemplar, Family, Histogram, Kind, Labels, Metric, Native, Summary, Value, exemplar::by_bucket,
+};
 
 /// How messages say which type a field has.
 const VARINT: u8 = 0;
@@ -38,7 +40,9 @@ fn size(family: &Family) -> usize {
                 70 + 32 * histogram.buckets.len() + 20 * native
             }
         };
-        16 + labels.sum::<usize>() + value
+        // Of a histogram it may stand in a bucket, and among all; its labels are short.
+        let exemplars = metric.exemplars().len() * 2 * (32 + 8 * Exemplar::MAX_CHARACTERS);
+        16 + labels.sum::<usize>() + value + exemplars
     });
     24 + family.name().len() + family.help().len() + metrics.sum::<usize>()
 }
@@ -70,12 +74,17 @@ fn metric(out: &mut Vec<u8>, kind: Kind, metric: &Metric) {
                 Kind::Counter => 3,
                 Kind::Histogram | Kind::Summary | Kind::Untyped => 5,
             };
-            message(out, field, |out| double(out, 1, *value));
+            message(out, field, |out| {
+                double(out, 1, *value);
+                if let Some(its) = metric.exemplars().last().filter(|_| kind == Kind::Counter) {
+                    message(out, 2, |out| exemplar(out, its));
+                }
+            });
         }
         Value::Summary(its) => message(out, 4, |out| summary(out, its)),
-        Value::Histogram(its) => message(out, 7, |out| histogram(out, its)),
+        Value::Histogram(its) => message(out, 7, |out| histogram(out, its, metric.exemplars())),
     }
-    if let Some(milliseconds) = metric.timestamp {
+    if let Some(milliseconds) = metric.timestamp() {
         number(out, 6, milliseconds.cast_unsigned());
     }
 }
@@ -100,13 +109,23 @@ fn summary(out: &mut Vec<u8>, summary: &Summary) {
     }
 }
 
-fn histogram(out: &mut Vec<u8>, histogram: &Histogram) {
+fn histogram(out: &mut Vec<u8>, histogram: &Histogram, exemplars: &[Exemplar]) {
     count(out, histogram.count);
     sum(out, histogram.sum);
-    for (bound, inside) in &histogram.buckets {
+    let given = histogram.buckets.len();
+    for (at, (bound, inside, its)) in
+        by_bucket(&histogram.buckets, histogram.count, exemplars).enumerate()
+    {
+        // What is not given is `+Inf`, which readers make themselves: it is only there for its exemplar.
+        if at == given && its.is_none() {
+            continue;
+        }
         message(out, 3, |out| {
-            count(out, *inside);
-            double(out, 2, *bound);
+            count(out, inside);
+            double(out, 2, bound);
+            if let Some(its) = its {
+                message(out, 3, |out| exemplar(out, its));
+            }
         });
     }
     // One that Prometheus does not know would cost all of the scrape.
@@ -114,6 +133,22 @@ fn histogram(out: &mut Vec<u8>, histogram: &Histogram) {
         && (-4..=8).contains(&its.schema)
     {
         native(out, its);
+        // Those without a time are not allowed here.
+        for its in exemplars.iter().filter(|it| it.timestamp().is_some()) {
+            message(out, 16, |out| exemplar(out, its));
+        }
+    }
+}
+
+fn exemplar(out: &mut Vec<u8>, exemplar: &Exemplar) {
+    labels(out, exemplar.labels());
+    double(out, 2, exemplar.value());
+    if let Some(milliseconds) = exemplar.timestamp() {
+        message(out, 3, |out| {
+            number(out, 1, milliseconds.div_euclid(1000).cast_unsigned());
+            let nanoseconds = milliseconds.rem_euclid(1000) * 1_000_000;
+            number(out, 2, nanoseconds.cast_unsigned());
+        });
     }
 }
 
@@ -207,8 +242,10 @@ fn varint(out: &mut Vec<u8>, mut value: u64) {
 }
 
 fn tag(out: &mut Vec<u8>, field: u8, kind: u8) {
-    // Fields from 16 on would take two bytes; there are none here.
-    out.push(field << 3 | kind);
+    match field {
+        ..16 => out.push(field << 3 | kind),
+        _ => varint(out, u64::from(field) << 3 | u64::from(kind)),
+    }
 }
 
 fn number(out: &mut Vec<u8>, field: u8, value: u64) {
@@ -251,7 +288,7 @@ fn with_length(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
 #[cfg(test)]
 mod tests {
     use super::{size, spans, varint, write, zigzag};
-    use crate::{Desc, Family, Histogram, Kind, Labels, Native, Summary, Value};
+    use crate::{Desc, Exemplar, Family, Histogram, Kind, Labels, Native, Summary, Value};
 
     #[test]
     fn numbers() {
@@ -368,7 +405,12 @@ mod tests {
             for (family, value) in families.iter_mut().zip(values) {
                 family.push_value(labels.clone(), value);
                 if let Some(metric) = family.metrics.last_mut() {
-                    metric.timestamp = Some(-1);
+                    metric.set_timestamp(-1);
+                    for value in [-1.0, 0.5, 0.5, 7.0] {
+                        let labels = ["a", "b"].map(|it| (it, "\u{1f980}".repeat(63)));
+                        let labels = Labels::new(labels).unwrap();
+                        metric.add_exemplar(Exemplar::new(labels, value, Some(-1)).unwrap());
+                    }
                 }
             }
         }

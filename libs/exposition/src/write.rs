@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, fmt, io::Write as _};
 
 use crate::{
-    Family, Format, Kind, Labels, Metric, Value,
+    Exemplar, Family, Format, Kind, Labels, Metric, Value,
+    exemplar::by_bucket,
     number::{go_float, open_float},
     protobuf,
 };
@@ -15,7 +16,7 @@ const END: &[u8] = b"# EOF\n";
 ///
 /// In OpenMetrics a counter's name must end in `_total`; one that does not is written with the type `unknown`, so that
 /// a metric has the same name in both formats. In protobuf a sum that is not known is NaN, because readers take one that is
-/// missing for 0.
+/// missing for 0. The text format 0.0.4 has no exemplars.
 #[must_use]
 pub fn write(families: &[Family], format: Format) -> Vec<u8> {
     match format {
@@ -26,16 +27,18 @@ pub fn write(families: &[Family], format: Format) -> Vec<u8> {
 }
 
 fn text(families: &[Family], open: bool) -> Vec<u8> {
-    let mut out = Vec::with_capacity(families.iter().map(size).sum::<usize>() + END.len());
+    let size = families.iter().map(|it| size(it, open)).sum::<usize>();
+    let mut out = Vec::with_capacity(size + END.len());
     let taken: BTreeSet<&str> = if open {
         families.iter().map(Family::name).collect()
     } else {
         BTreeSet::new()
     };
     for family in families.iter().filter(|it| !it.metrics.is_empty()) {
-        let writer = Writer {
+        let mut writer = Writer {
             open,
             name: family.name(),
+            has_exemplars: false,
         };
         writer.head(&mut out, family, &taken);
         for metric in &family.metrics {
@@ -50,7 +53,7 @@ fn text(families: &[Family], open: bool) -> Vec<u8> {
 
 /// How many bytes a family may take, rather too many than too few: memory that is not written to costs nothing, while a
 /// body of many megabytes that must grow is in memory twice.
-fn size(family: &Family) -> usize {
+fn size(family: &Family, open: bool) -> usize {
     /// The longest number with the space before it and the line feed after it.
     const NUMBER: usize = 26;
     /// `_bucket{le=""}`, `{quantile=""}` and a number in it that somebody chose.
@@ -63,12 +66,16 @@ fn size(family: &Family) -> usize {
             .iter()
             .map(|(name, value)| name.len() + value.len() + 4);
         let line = family.name().len() + 1 + labels.sum::<usize>() + NUMBER;
-        let line = line + metric.timestamp.map_or(0, |_| NUMBER);
-        match &metric.value {
+        let line = line + metric.timestamp().map_or(0, |_| NUMBER);
+        let lines = match &metric.value {
             Value::Number(_) => line,
             Value::Histogram(its) => (its.buckets.len() + 3) * (line + PART),
             Value::Summary(its) => (its.quantiles.len() + 2) * (line + PART),
-        }
+        };
+        let exemplars = metric.exemplars().iter().filter(|_| open);
+        // Their labels are short.
+        let exemplars = exemplars.map(|_| 4 * Exemplar::MAX_CHARACTERS + 2 * NUMBER);
+        lines + exemplars.sum::<usize>()
     });
     head + metrics.sum::<usize>()
 }
@@ -84,10 +91,12 @@ struct Writer<'a> {
     /// OpenMetrics, not the text format 0.0.4.
     open: bool,
     name: &'a str,
+    /// OpenMetrics has them on counters and buckets alone.
+    has_exemplars: bool,
 }
 
 impl Writer<'_> {
-    fn head(&self, out: &mut Vec<u8>, family: &Family, taken: &BTreeSet<&str>) {
+    fn head(&mut self, out: &mut Vec<u8>, family: &Family, taken: &BTreeSet<&str>) {
         let (name, kind) = match (self.open, family.kind()) {
             (false, kind) => (self.name, kind.as_str()),
             (true, Kind::Untyped) => (self.name, "unknown"),
@@ -100,6 +109,7 @@ impl Writer<'_> {
             }
             (true, kind) => (self.name, kind.as_str()),
         };
+        self.has_exemplars = self.open && matches!(kind, "counter" | "histogram");
         if !family.help().is_empty() {
             out.extend_from_slice(b"# HELP ");
             out.extend_from_slice(name.as_bytes());
@@ -116,34 +126,33 @@ impl Writer<'_> {
 
     fn metric(&self, out: &mut Vec<u8>, metric: &Metric) {
         match &metric.value {
-            Value::Number(value) => self.sample(out, metric, "", None, *value),
-            Value::Histogram(histogram) => {
-                for (bound, count) in &histogram.buckets {
-                    self.sample(out, metric, "_bucket", Some(("le", *bound)), *count);
-                }
-                if histogram
-                    .buckets
-                    .last()
-                    .is_none_or(|it| it.0 != f64::INFINITY)
-                {
-                    let bound = Some(("le", f64::INFINITY));
-                    self.sample(out, metric, "_bucket", bound, histogram.count);
-                }
-                if let Some(sum) = histogram.sum {
-                    self.sample(out, metric, "_sum", None, sum);
-                }
-                self.sample(out, metric, "_count", None, histogram.count);
+            Value::Number(value) => {
+                self.sample(out, metric, "", None, *value, metric.exemplars().last());
             }
-            Value::Summary(summary) => {
-                for (quantile, value) in &summary.quantiles {
-                    self.sample(out, metric, "", Some(("quantile", *quantile)), *value);
+            Value::Histogram(its) => {
+                for (bound, count, exemplar) in
+                    by_bucket(&its.buckets, its.count, metric.exemplars())
+                {
+                    let bound = Some(("le", bound));
+                    self.sample(out, metric, "_bucket", bound, count, exemplar);
                 }
-                if let Some(sum) = summary.sum {
-                    self.sample(out, metric, "_sum", None, sum);
+                self.totals(out, metric, its.sum, its.count);
+            }
+            Value::Summary(its) => {
+                for (quantile, value) in &its.quantiles {
+                    let quantile = Some(("quantile", *quantile));
+                    self.sample(out, metric, "", quantile, *value, None);
                 }
-                self.sample(out, metric, "_count", None, summary.count);
+                self.totals(out, metric, its.sum, its.count);
             }
         }
+    }
+
+    fn totals(&self, out: &mut Vec<u8>, metric: &Metric, sum: Option<f64>, count: f64) {
+        if let Some(sum) = sum {
+            self.sample(out, metric, "_sum", None, sum, None);
+        }
+        self.sample(out, metric, "_count", None, count, None);
     }
 
     fn sample(
@@ -153,6 +162,7 @@ impl Writer<'_> {
         suffix: &str,
         extra: Option<(&str, f64)>,
         value: f64,
+        exemplar: Option<&Exemplar>,
     ) {
         out.extend_from_slice(self.name.as_bytes());
         out.extend_from_slice(suffix.as_bytes());
@@ -160,20 +170,36 @@ impl Writer<'_> {
         write_labels(out, &metric.labels, bound);
         out.push(b' ');
         number(out, value, self.open);
-        if let Some(milliseconds) = metric.timestamp {
+        if let Some(milliseconds) = metric.timestamp() {
+            timestamp(out, milliseconds, self.open);
+        }
+        if let Some(exemplar) = exemplar.filter(|_| self.has_exemplars) {
+            out.extend_from_slice(b" # ");
+            if exemplar.labels().is_empty() {
+                out.extend_from_slice(b"{}");
+            }
+            write_labels(out, exemplar.labels(), None);
             out.push(b' ');
-            if self.open {
-                let sign = if milliseconds < 0 { "-" } else { "" };
-                let rest = milliseconds.unsigned_abs();
-                append(
-                    out,
-                    format_args!("{sign}{}.{:03}", rest / 1000, rest % 1000),
-                );
-            } else {
-                append(out, format_args!("{milliseconds}"));
+            number(out, exemplar.value(), self.open);
+            if let Some(milliseconds) = exemplar.timestamp() {
+                timestamp(out, milliseconds, self.open);
             }
         }
         out.push(b'\n');
+    }
+}
+
+fn timestamp(out: &mut Vec<u8>, milliseconds: i64, open: bool) {
+    out.push(b' ');
+    if open {
+        let sign = if milliseconds < 0 { "-" } else { "" };
+        let rest = milliseconds.unsigned_abs();
+        append(
+            out,
+            format_args!("{sign}{}.{:03}", rest / 1000, rest % 1000),
+        );
+    } else {
+        append(out, format_args!("{milliseconds}"));
     }
 }
 
@@ -233,7 +259,7 @@ fn escape(out: &mut Vec<u8>, text: &str, quotes: bool) {
 mod tests {
     use super::write;
     use crate::{
-        Desc, Family, Format, Histogram, Kind, Labels, Metric, Native, Summary, Value, gather,
+        Desc, Exemplar, Family, Format, Histogram, Kind, Labels, Native, Summary, Value, gather,
     };
 
     const HOSTILE: &str = "a\\b\nc\"d é";
@@ -249,26 +275,25 @@ mod tests {
         let clear = Family::single(&Desc::new("runs_total", Kind::Counter, "Runs."), 0.25);
         let empty = Family::of(&Desc::new("empty", Kind::Gauge, "Nothing."));
         let mut seconds = Family::of(&Desc::new("took_seconds", Kind::Histogram, "Time."));
-        seconds.metrics.push(Metric {
-            labels: Labels::EMPTY,
-            value: Value::Histogram(Box::new(Histogram {
+        seconds.push_histogram(
+            &[],
+            Histogram {
                 buckets: vec![(0.5, 1.0), (1.0, 2.0)],
                 sum: Some(7.5),
                 count: 3.0,
                 native: None,
-            })),
-            timestamp: None,
-        });
+            },
+        );
         let mut summary = Family::new("wait", Kind::Summary, "").unwrap();
-        summary.metrics.push(Metric {
-            labels: Labels::new([("a", "b")]).unwrap(),
-            value: Value::Summary(Box::new(Summary {
+        summary.push_value(
+            Labels::new([("a", "b")]).unwrap(),
+            Value::Summary(Box::new(Summary {
                 quantiles: vec![(0.99, 2.0)],
                 sum: Some(4.0),
                 count: 2.0,
             })),
-            timestamp: Some(-1_500),
-        });
+        );
+        summary.metrics[0].set_timestamp(-1_500);
         let mut untyped = Family::new("odd", Kind::Untyped, "Odd.").unwrap();
         untyped.push_labels(Labels::EMPTY, f64::NAN);
         let (families, conflicts) = gather(vec![
@@ -417,10 +442,67 @@ wide_count 2
                 let labels = Labels::new([("at", at.to_string())]).unwrap();
                 long.push_value(labels, value);
             }
-            let room = super::size(&long);
+            for it in &mut long.metrics {
+                it.set_timestamp(i64::MIN);
+            }
+            let room = super::size(&long, format == Format::OpenMetrics);
             let written = write(&[long], format);
             assert!(written.len() < room && written.capacity() == room + 6);
         }
+    }
+
+    #[test]
+    fn exemplars() {
+        let of = |labels: &[(&'static str, &'static str)], value, timestamp| {
+            let labels = Labels::new(labels.iter().copied()).unwrap();
+            Exemplar::new(labels, value, timestamp).unwrap()
+        };
+        let first = of(&[("trace_id", "a\"b\\c\nd")], 0.25, Some(1_500));
+        let second = of(&[], 7.0, None);
+        let third = of(&[("span", "s"), ("trace_id", "t")], 1.0, Some(-1));
+        let mut families = [
+            Family::single(&Desc::new("runs_total", Kind::Counter, "R."), 1.0),
+            Family::single(&Desc::new("bare", Kind::Counter, "No suffix."), 1.0),
+            Family::single(&Desc::new("level", Kind::Gauge, "G."), 1.0),
+            Family::of(&Desc::new("took_seconds", Kind::Histogram, "T.")),
+        ];
+        let histogram = Histogram {
+            buckets: vec![(0.5, 1.0), (1.0, 2.0), (2.0, 2.0)],
+            count: 3.0,
+            ..Histogram::default()
+        };
+        families[3].push_histogram(&[], histogram);
+        for metric in families.iter_mut().flat_map(|it| &mut it.metrics) {
+            for exemplar in [&first, &second, &third] {
+                metric.add_exemplar(exemplar.clone());
+            }
+        }
+        families[3].metrics[0].set_timestamp(9_000);
+        let expect = r#"# HELP runs R.
+# TYPE runs counter
+runs_total 1.0 # {span="s",trace_id="t"} 1.0 -0.001
+# HELP bare No suffix.
+# TYPE bare unknown
+bare 1.0
+# HELP level G.
+# TYPE level gauge
+level 1.0
+# HELP took_seconds T.
+# TYPE took_seconds histogram
+took_seconds_bucket{le="0.5"} 1.0 9.000 # {trace_id="a\"b\\c\nd"} 0.25 1.500
+took_seconds_bucket{le="1.0"} 2.0 9.000 # {span="s",trace_id="t"} 1.0 -0.001
+took_seconds_bucket{le="2.0"} 2.0 9.000
+took_seconds_bucket{le="+Inf"} 3.0 9.000 # {} 7.0
+took_seconds_count 3.0 9.000
+# EOF
+"#;
+        let written = String::from_utf8(write(&families, Format::OpenMetrics)).unwrap();
+        assert_eq!(written, expect);
+        let back = crate::parse::open_metrics(&written).unwrap();
+        assert_eq!(back[3].metrics[0].exemplars(), [first, third, second]);
+        assert_eq!(write(&back, Format::OpenMetrics), written.as_bytes());
+        let text = String::from_utf8(write(&families, Format::Text)).unwrap();
+        assert!(!text.contains(" # "), "{text}");
     }
 
     /// What is written is what the strict parsers read.

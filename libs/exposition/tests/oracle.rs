@@ -1,9 +1,12 @@
 //! Prometheus' own packages read what is written in protobuf, and choose formats as we do.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+use std::collections::BTreeMap;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use exposition::{
-    Desc, Family, Format, Histogram, Kind, Labels, Native, Summary, Value, gather, write,
+    Desc, Exemplar, Family, Format, Histogram, Kind, Labels, Native, Summary, Value, gather, parse,
+    write,
 };
 use serde_json::{Value as Json, json};
 use testkit::{ask, root};
@@ -72,10 +75,10 @@ fn text() {
             count: 2.0,
         })),
     );
-    summary.metrics[0].timestamp = Some(-1_500);
+    summary.metrics[0].set_timestamp(-1_500);
     let mut untyped = Family::new("odd", Kind::Untyped, "Odd.").unwrap();
     untyped.push_labels(Labels::EMPTY, f64::INFINITY);
-    untyped.metrics[0].timestamp = Some(1_700_000_000_000);
+    untyped.metrics[0].set_timestamp(1_700_000_000_000);
     let (families, conflicts) = gather(vec![
         total, gauge, empty, classic, infinite, native, summary, untyped,
     ]);
@@ -151,13 +154,67 @@ fn native_histograms() {
         found,
         json!([
             {"name": "none", "count": 9, "count_float": 0, "schema": 3, "zero_threshold": 0, "zero_count": 0,
-             "spans": [[0, 0]], "deltas": null},
+             "spans": [[0, 0]], "deltas": null, "exemplars": []},
             {"name": "some", "count": 9, "count_float": 0, "schema": -4, "zero_threshold": 0.125, "zero_count": 7,
-             "spans": [[-9, 5], [8, 2]], "deltas": [1, 299, -300, 0, 2, (1_i64 << 40) - 2, 1 - (1_i64 << 40)]},
+             "spans": [[-9, 5], [8, 2]], "deltas": [1, 299, -300, 0, 2, (1_i64 << 40) - 2, 1 - (1_i64 << 40)],
+             "exemplars": []},
             {"name": "unknown", "count": 9, "count_float": 0, "schema": null, "zero_threshold": 0, "zero_count": 0,
-             "spans": null, "deltas": null},
+             "spans": null, "deltas": null, "exemplars": []},
         ])
     );
+}
+
+/// With exemplars Go's client says of our protobuf in OpenMetrics what we say ourselves, and knows those of native histograms.
+#[test]
+fn exemplars() {
+    let of = |id: &str, value: f64, timestamp: Option<i64>| {
+        let labels = Labels::new([("span_id", "0".to_owned()), ("trace_id", id.to_owned())]);
+        Exemplar::new(labels.unwrap(), value, timestamp).unwrap()
+    };
+    let all = [
+        of("a\\b\nc\"d é", 0.25, Some(1_700_000_000_123)),
+        of(&"é".repeat(112), 1.5, None),
+        of("beyond", 9.5, Some(1_001)),
+        of("before", 0.75, Some(-1_001)),
+    ];
+    let classic = Histogram {
+        buckets: vec![(0.5, 1.0), (1.0, 2.0), (2.0, 3.0), (4.0, 3.0)],
+        sum: Some(7.5),
+        count: 4.0,
+        native: None,
+    };
+    let whole = Histogram {
+        buckets: vec![(0.5, 1.0), (f64::INFINITY, 4.0)],
+        ..classic.clone()
+    };
+    let native = Histogram {
+        buckets: Vec::new(),
+        native: Some(Native::default()),
+        ..classic
+    };
+    let mut families = [
+        Family::single(&Desc::new("jobs_total", Kind::Counter, "J."), 3.0),
+        Family::single(&Desc::new("level", Kind::Gauge, "L."), 3.0),
+        histogram("native_seconds", native),
+        histogram("took_seconds", classic),
+        histogram("whole_seconds", whole),
+    ];
+    for metric in families.iter_mut().flat_map(|it| &mut it.metrics) {
+        all.iter().for_each(|it| metric.add_exemplar(it.clone()));
+    }
+    let answer = question(&families, &[]);
+    // Numbers are not written alike: what is read is compared.
+    let ours = String::from_utf8(write(&families, Format::OpenMetrics)).unwrap();
+    let theirs = parse::open_metrics(answer["open"].as_str().unwrap()).unwrap();
+    assert_eq!(parse::open_metrics(&ours).unwrap(), theirs);
+    let text = String::from_utf8(write(&families, Format::Text)).unwrap();
+    assert_eq!(answer["text"], text);
+    let timed = all.iter().filter_map(|it| {
+        let labels: BTreeMap<_, _> = it.labels().iter().collect();
+        Some(json!({"labels": labels, "value": it.value(), "time": it.timestamp()?}))
+    });
+    assert_eq!(answer["native"][0]["exemplars"], timed.collect::<Json>());
+    assert_eq!(answer["native"][1]["exemplars"], json!([]));
 }
 
 /// What Prometheus and others send, answered in the format that Go's client answers in.

@@ -224,6 +224,14 @@ fn open_metrics() {
             Err("line 1: a has an exemplar; only counters and buckets may"),
         ),
         (
+            "# TYPE a counter\na_total 1 # 1\n# EOF\n",
+            Err("line 2: the exemplar of a_total has no labels"),
+        ),
+        (
+            "# TYPE a histogram\na_bucket{le=\"1\"} 1 # {} 2\n# EOF\n",
+            Err("line 2: the exemplar of a_bucket is 2, which is not in its bucket"),
+        ),
+        (
             "a  1\n# EOF\n",
             Err("line 1: \"\" is no number for the value of a"),
         ),
@@ -291,17 +299,18 @@ fn open_metrics() {
     check(
         parse::open_metrics,
         &long,
-        Err("line 2: the labels of the exemplar of a_total have 129 characters, 128 are allowed"),
+        Err("line 2: a_total: the labels of an exemplar have 129 characters, 128 are allowed"),
     );
 }
 
 /// Mutations of good expositions never panic a parser, and what a parser takes is written and read again the same.
 #[test]
 fn mutations() {
-    const SEEDS: [&str; 3] = [
+    const SEEDS: [&str; 4] = [
         "# HELP a A.\n# TYPE a histogram\na_bucket{x=\"y\",le=\"1\"} 1\na_bucket{x=\"y\",le=\"+Inf\"} 2\na_sum{x=\"y\"} 3\na_count{x=\"y\"} 2\n",
         "# TYPE a counter\na_total{b=\"c\\n\\\"\"} 1 1.5 # {t=\"x\"} 0.5 2\n# TYPE s summary\ns{quantile=\"0.5\"} 1\n# EOF\n",
         "x{a=\"b\",} NaN 123\n# TYPE y gauge\ny -Inf\n",
+        "# TYPE a histogram\na_bucket{le=\"1\"} 1 # {t=\"x\"} 0.5 2\na_bucket{le=\"+Inf\"} 2 # {} 7\na_count 2\n# EOF\n",
     ];
     const BYTES: &[u8] = b"{}=\",\\n #+-.eE01NaInf_:\t\n\xc3\xa9";
     // A small linear congruential generator: the same inputs in every run.

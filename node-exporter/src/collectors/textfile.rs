@@ -224,7 +224,7 @@ fn read(path: &Path) -> Result<(f64, Vec<Family>), FileError> {
     let families = parse::text(&text)?;
     let stamped = families
         .iter()
-        .find(|it| it.metrics.iter().any(|it| it.timestamp.is_some()));
+        .find(|it| it.metrics.iter().any(|it| it.timestamp().is_some()));
     if let Some(family) = stamped {
         return Err(FileError::Timestamp(family.name().to_owned()));
     }

@@ -2,6 +2,8 @@
 
 use std::{fs, time::Duration};
 
+use exposition::Metric;
+
 use crate::{
     exporter::{Exporter, PATIENCE},
     network::{NEW, OLD, Server, Setup, Traefik, nobody},
@@ -18,6 +20,10 @@ fn counting(traefik: &Traefik, more: &[&str]) -> Exporter {
 }
 
 fn start(version: &'static str, good: &Server, failing: &Server) -> Traefik {
+    start_as(&Setup::new(version), good, failing)
+}
+
+fn start_as(setup: &Setup, good: &Server, failing: &Server) -> Traefik {
     let dead = nobody();
     let router = |name: &str| {
         format!("{name}: {{entryPoints: [web], rule: 'Host(`{name}.test`)', service: {name}}}")
@@ -34,7 +40,7 @@ fn start(version: &'static str, good: &Server, failing: &Server) -> Traefik {
         service("failing", &failing.url()),
         service("dead", &format!("http://{dead}"))
     );
-    let traefik = Traefik::start(&Setup::new(version), &dynamic);
+    let traefik = Traefik::start(setup, &dynamic);
     testkit::eventually("the routers answer", PATIENCE, || {
         (traefik.ask("good.test") == 200).then_some(())
     });
@@ -165,4 +171,56 @@ fn each_request_is_counted_once() {
     });
     ask(1);
     exporter.until("and the next", |it| it.get(REQUESTS, &labels) == Some(5.0));
+}
+
+/// Traefik traces, to a port where nobody takes it: its log has the ids.
+#[test]
+fn durations_lead_to_traces() {
+    for version in [NEW, OLD] {
+        let setup = Setup {
+            more: "api: {dashboard: false}\ntracing: {otlp: {http: {endpoint: 'http://127.0.0.1:9/v1/traces'}}}",
+            ..Setup::new(version)
+        };
+        let (good, failing) = (Server::good(), Server::start(500, Duration::ZERO));
+        let traefik = start_as(&setup, &good, &failing);
+        let exporters = [
+            counting(&traefik, &["--access-log.buckets=60"]),
+            counting(&traefik, &["--access-log.native-histograms"]),
+        ];
+        for exporter in &exporters {
+            exporter.until("the log is read", |it| {
+                it.get("traefik_access_log_readable", &[]) == Some(1.0)
+            });
+        }
+        assert_eq!(traefik.ask("failing.test"), 500);
+        let id = testkit::eventually("the log has the request", PATIENCE, || {
+            let log = fs::read_to_string(traefik.path("access.log")).unwrap();
+            let line = log.lines().find(|it| it.contains("failing@file"))?;
+            let id = line.split("\"TraceId\":\"").nth(1)?;
+            Some(id.split('"').next()?.to_owned())
+        });
+        assert_eq!(id.len(), 32);
+        let accept = "application/openmetrics-text;version=1.0.0";
+        for exporter in &exporters {
+            let text = testkit::eventually("the trace is there", PATIENCE, || {
+                let text = String::from_utf8(exporter.ask(accept)).unwrap();
+                text.contains(&id).then_some(text)
+            });
+            let families = exposition::parse::open_metrics(&text).unwrap();
+            let metrics = families.iter().flat_map(|it| &it.metrics);
+            let failing = metrics.filter(|it| it.labels.get("router") == Some("failing@file"));
+            let exemplars: Vec<_> = failing.flat_map(Metric::exemplars).collect();
+            assert_eq!(exemplars.len(), 1, "{text}");
+            assert_eq!(exemplars[0].labels().get("trace_id"), Some(id.as_str()));
+            assert!((0.0..60.0).contains(&exemplars[0].value()));
+            assert!(exemplars[0].timestamp() > Some(1_700_000_000_000));
+            assert!(!exporter.scrape().text.contains(&id));
+        }
+        // In its bucket, and among those of the native histogram.
+        let protobuf = exporters[1].ask(
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
+        );
+        let times = protobuf.windows(id.len()).filter(|it| *it == id.as_bytes());
+        assert_eq!(times.count(), 2);
+    }
 }

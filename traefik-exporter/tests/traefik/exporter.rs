@@ -47,6 +47,13 @@ impl Exporter {
         }
     }
 
+    /// A page in another format.
+    pub(crate) fn ask(&self, accept: &str) -> Vec<u8> {
+        let headers = [("Accept", accept)];
+        let answer = request(self.0.address(), "GET", "/metrics", &headers, &[]);
+        answer.unwrap().2
+    }
+
     /// Scrapes until something is so.
     #[track_caller]
     pub(crate) fn until(&self, what: &str, is: impl Fn(&Scraped) -> bool) -> Scraped {

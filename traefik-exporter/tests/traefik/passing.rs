@@ -3,7 +3,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use exposition::{Family, parse};
@@ -60,7 +60,6 @@ fn what_traefik_has_comes_through() {
         testkit::eventually("the router answers", PATIENCE, || {
             (traefik.ask("asked.test") == 200).then_some(())
         });
-        exporter.until("it is up", |it| it.is_up());
         // Traefik counts a request after it was answered, and shows it a moment later.
         let ours = testkit::eventually("the request is counted", PATIENCE, || {
             let ours = families(&exporter);
@@ -147,6 +146,52 @@ fn what_traefik_has_comes_through() {
             ) > Some(0.0)
         );
     }
+}
+
+/// Nobody has scraped the status yet: routers are asked for, and the metrics do not depend on it.
+#[test]
+fn routers_before_the_first_scrape() {
+    let fake = Fake::good();
+    fake.set("/metrics", Page::Reply(200, "a 1\n".to_owned()));
+    let flags = [
+        "--collector.passthrough",
+        "--traefik.max-answer-bytes=65536",
+    ];
+    let exporter = Exporter::start(&fake.url(), &flags);
+    let routers = |name: &str| {
+        format!(
+            "{{\"routers\":{{\"{name}@file\":{{\"service\":\"s\",\"status\":\"enabled\"}}}},\"services\":{{\"s@file\":{{\"status\":\"enabled\"}}}}}}"
+        )
+    };
+    let zero = |name: &str| {
+        format!(
+            "a 1\n# TYPE {ROUTERS} counter\n{ROUTERS}{{code=\"200\",method=\"GET\",protocol=\"http\",router=\"{name}@file\",service=\"s@file\"}} 0\n"
+        )
+    };
+    let reply = |body: String| Page::Reply(200, body);
+    for (page, expect) in [
+        (Page::Reply(404, String::new()), "a 1\n".to_owned()),
+        (reply(routers(&"long".repeat(20_000))), "a 1\n".to_owned()),
+        (reply("{\"routers\":7}".to_owned()), "a 1\n".to_owned()),
+        (Page::Endless("[1],"), "a 1\n".to_owned()),
+        (Page::Trickle, "a 1\n".to_owned()),
+        (Page::Hang, "a 1\n".to_owned()),
+        (reply(routers("old")), zero("old")),
+        (reply(routers("new")), zero("new")),
+    ] {
+        fake.set("/api/rawdata", page);
+        let begin = Instant::now();
+        let headers = [("X-Prometheus-Scrape-Timeout-Seconds", "3")];
+        let (status, _, body) = request(exporter.0.address(), "GET", PATH, &headers, &[]).unwrap();
+        assert_eq!((status, String::from_utf8(body).unwrap()), (200, expect));
+        assert!(begin.elapsed() < Duration::from_secs(3));
+    }
+    // Afterwards they are those of the last scrape.
+    assert!(exporter.scrape().is_up());
+    fake.set("/api/rawdata", Page::Hang);
+    let heard = fake.heard().len();
+    assert_eq!(text(&exporter).1, zero("new"));
+    assert_eq!(fake.heard().len(), heard + 1);
 }
 
 /// As much as comes is passed, and the memory is that of some pieces.

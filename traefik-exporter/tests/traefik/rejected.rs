@@ -88,6 +88,45 @@ fn a_bad_file_is_dropped_in() {
     }
 }
 
+#[test]
+fn files_in_toml() {
+    let router = |name: &str| {
+        format!(
+            "[http.routers.{name}]\nentryPoints = ['web']\nrule = 'Host(`x`)'\nservice = 'noop@internal'\n"
+        )
+    };
+    for version in [NEW, OLD] {
+        let traefik = Traefik::start(&Setup::new(version), "");
+        let exporter = watching(&traefik);
+        traefik.write("more.toml", &router("first"));
+        let fine = exporter.until("Traefik has it", |it| {
+            let labels = [("router", "first@file")];
+            it.get("traefik_api_router_info", &labels).is_some()
+                && it.get("traefik_file_files", &[("state", "read")]) == Some(2.0)
+        });
+        for name in [
+            "traefik_file_object_not_loaded",
+            "traefik_file_object_stale",
+        ] {
+            assert!(fine.all(name, &[]).is_empty(), "{name}");
+        }
+        // It goes on with what it had.
+        traefik.write("more.toml", &(router("second") + "rulez = 1\n"));
+        exporter.until("it has the one that is no more", |it| {
+            it.values("traefik_file_object_not_loaded", "object") == ["second"]
+                && it.values("traefik_file_object_stale", "object") == ["first"]
+                && it.get(ERRORS, FILE) >= Some(1.0)
+        });
+        traefik.write("more.toml", "[http");
+        let bad = exporter.until("the file is named", |it| {
+            !it.all("traefik_file_error_info", &[]).is_empty()
+        });
+        bad.is("traefik_file_files", &[("state", "no_toml")], 1.0);
+        let errors = bad.values("traefik_file_error_info", "error");
+        assert!(errors[0].contains("line 1"), "{errors:?}");
+    }
+}
+
 /// As logrotate does it with copytruncate, the only way that Traefik 3 bears: it does not open its log anew.
 #[test]
 fn the_log_is_truncated() {

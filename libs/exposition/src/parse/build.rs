@@ -304,15 +304,16 @@ impl Builder {
             Some(place) => place,
             None => {
                 let place = family.metrics.len();
-                family.metrics.push(Metric {
-                    labels: key.1.clone(),
-                    value: match kind {
-                        Kind::Histogram => Value::Histogram(Box::default()),
-                        Kind::Summary => Value::Summary(Box::default()),
-                        Kind::Counter | Kind::Gauge | Kind::Untyped => Value::Number(sample.value),
-                    },
-                    timestamp: sample.timestamp,
-                });
+                let value = match kind {
+                    Kind::Histogram => Value::Histogram(Box::default()),
+                    Kind::Summary => Value::Summary(Box::default()),
+                    Kind::Counter | Kind::Gauge | Kind::Untyped => Value::Number(sample.value),
+                };
+                let mut metric = Metric::new(key.1.clone(), value);
+                if let Some(milliseconds) = sample.timestamp {
+                    metric.set_timestamp(milliseconds);
+                }
+                family.metrics.push(metric);
                 if assembled || self.strict {
                     self.by_labels.insert(key, place);
                 }
@@ -328,6 +329,18 @@ impl Builder {
             Value::Number(_) => {}
             Value::Histogram(histogram) => fill_histogram(histogram, suffix, bound, sample.value),
             Value::Summary(summary) => fill_summary(summary, suffix, bound, sample.value),
+        }
+        if let Some(exemplar) = sample.exemplar {
+            let value = exemplar.value();
+            if bound.is_some_and(|bound| value > bound || value.is_nan()) {
+                return Err(format!(
+                    "the exemplar of {} is {value}, which is not in its bucket",
+                    sample.name
+                ));
+            }
+            if matches!(kind, Kind::Counter | Kind::Histogram) {
+                metric.add_exemplar(exemplar);
+            }
         }
         Ok(())
     }
@@ -391,7 +404,7 @@ fn check_open_metrics(
         }
         _ => {}
     }
-    if sample.exemplar && !matches!(suffix, "_total" | "_bucket") {
+    if sample.exemplar.is_some() && !matches!(suffix, "_total" | "_bucket") {
         return Err(format!(
             "{name} has an exemplar; only counters and buckets may"
         ));

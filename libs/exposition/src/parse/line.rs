@@ -1,6 +1,6 @@
 //! One sample line to its parts.
 
-use crate::{Labels, is_label_name, is_metric_name, number::parse_float};
+use crate::{Exemplar, Labels, is_label_name, is_metric_name, number::parse_float};
 
 /// The parts of a sample line.
 #[derive(Debug)]
@@ -10,7 +10,7 @@ pub(super) struct Sample<'a> {
     pub(super) value: f64,
     /// Milliseconds since 1970.
     pub(super) timestamp: Option<i64>,
-    pub(super) exemplar: bool,
+    pub(super) exemplar: Option<Exemplar>,
 }
 
 /// What is left of a line.
@@ -51,7 +51,7 @@ impl<'a> Line<'a> {
             labels,
             value,
             timestamp,
-            exemplar: false,
+            exemplar: None,
         })
     }
 
@@ -60,23 +60,17 @@ impl<'a> Line<'a> {
         let name = self.name()?;
         let labels = self.labels(false)?;
         let (value, timestamp) = self.open_metrics_value(name)?;
-        let exemplar = self.eat(" # ");
-        if exemplar {
+        let exemplar = if self.eat(" # ") {
             if !self.rest.starts_with('{') {
                 return Err(format!("the exemplar of {name} has no labels"));
             }
             let labels = self.labels(false)?;
-            let size: usize = labels
-                .iter()
-                .map(|(label, value)| label.chars().count() + value.chars().count())
-                .sum();
-            if size > 128 {
-                return Err(format!(
-                    "the labels of the exemplar of {name} have {size} characters, 128 are allowed"
-                ));
-            }
-            self.open_metrics_value(name)?;
-        }
+            let (value, timestamp) = self.open_metrics_value(name)?;
+            let exemplar = Exemplar::new(labels, value, timestamp);
+            Some(exemplar.map_err(|error| format!("{name}: {error}"))?)
+        } else {
+            None
+        };
         if !self.rest.is_empty() {
             return Err(format!(
                 "unexpected {:?} after the sample of {name}",

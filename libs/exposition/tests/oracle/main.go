@@ -1,7 +1,8 @@
 // Reads Prometheus' protobuf format and negotiates with Prometheus' own packages, as the truth that ours is held against.
 //
-// It reads {"accept": ["…", …], "type": "…", "body": "<base64>"} and writes {"formats": ["…", …], "text": "…", "native": [{…}, …]}:
-// the format that Go's client would answer each header with; what the body says, in the text format; and each histogram of it.
+// It reads {"accept": ["…", …], "type": "…", "body": "<base64>"} and writes {"formats": ["…", …], "text": "…", "open": "…",
+// "native": [{…}, …]}: the format that Go's client would answer each header with; what the body says, in the text format and in
+// OpenMetrics, where it can say it; and each histogram of it.
 package main
 
 import (
@@ -26,6 +27,7 @@ type question struct {
 type answer struct {
 	Formats []string    `json:"formats"`
 	Text    string      `json:"text"`
+	Open    string      `json:"open"`
 	Native  []histogram `json:"native"`
 }
 
@@ -39,6 +41,13 @@ type histogram struct {
 	Zero       uint64            `json:"zero_count"`
 	Spans      []*dto.BucketSpan `json:"spans"`
 	Deltas     []int64           `json:"deltas"`
+	Exemplars  []exemplar        `json:"exemplars"`
+}
+
+type exemplar struct {
+	Labels map[string]string `json:"labels"`
+	Value  float64           `json:"value"`
+	Time   int64             `json:"time"`
 }
 
 func main() {
@@ -63,7 +72,7 @@ func run() error {
 		return fmt.Errorf("%q is not delimited protobuf", asked.Type)
 	}
 	decoder := expfmt.NewDecoder(bytes.NewReader(asked.Body), format)
-	var text bytes.Buffer
+	var text, open bytes.Buffer
 	for {
 		var family dto.MetricFamily
 		if err := decoder.Decode(&family); errors.Is(err, io.EOF) {
@@ -77,15 +86,30 @@ func run() error {
 		if _, err := expfmt.MetricFamilyToText(&text, &family); err != nil {
 			return err
 		}
+		if _, err := expfmt.MetricFamilyToOpenMetrics(&open, &family); err != nil {
+			fmt.Fprintf(&open, "%v\n", err)
+		}
 		for _, metric := range family.Metric {
 			if h := metric.Histogram; h != nil {
+				exemplars := []exemplar{}
+				for _, it := range h.Exemplars {
+					labels := map[string]string{}
+					for _, label := range it.Label {
+						labels[label.GetName()] = label.GetValue()
+					}
+					exemplars = append(exemplars, exemplar{labels, it.GetValue(), it.Timestamp.AsTime().UnixMilli()})
+				}
 				answered.Native = append(answered.Native, histogram{
 					family.GetName(), h.GetSampleCount(), h.GetSampleCountFloat(), h.Schema, h.GetZeroThreshold(),
-					h.GetZeroCount(), h.PositiveSpan, h.PositiveDelta,
+					h.GetZeroCount(), h.PositiveSpan, h.PositiveDelta, exemplars,
 				})
 			}
 		}
 	}
 	answered.Text = text.String()
+	if _, err := expfmt.FinalizeOpenMetrics(&open); err != nil {
+		return err
+	}
+	answered.Open = open.String()
 	return json.NewEncoder(os.Stdout).Encode(answered)
 }
