@@ -1,8 +1,9 @@
 //! Every metric that the program can give: `metrics.tsv`, which dashboards and rules are held against, and the table in README.md.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use exposition::{Desc, Family, Kind};
+use exposition::{Desc, Kind};
+use testkit::{Catalogue, catalogue};
 
 use crate::{
     PROGRAM, activity, jvm,
@@ -102,58 +103,18 @@ fn families_agree() {
 
 #[test]
 fn metrics_tsv() {
-    let mut lines = BTreeMap::new();
+    let mut all = Catalogue::default();
     for one in described() {
-        let line = format!("{}\t{}\t{}", one.kind, one.labels.join(","), one.help);
-        lines.insert(one.name, line);
+        all.add(&one.name, one.kind, &one.labels, one.help);
     }
-    for desc in others() {
-        let mut labels = desc.labels.to_vec();
-        labels.sort_unstable();
-        let line = format!("{}\t{}\t{}", desc.kind, labels.join(","), desc.help);
-        assert_eq!(
-            lines.insert(desc.name.to_owned(), line),
-            None,
-            "{}",
-            desc.name
-        );
-    }
-    let mut add = |family: &Family| {
-        let labels = family.metrics.first().map_or_else(Vec::new, |it| {
-            it.labels.iter().map(|(name, _)| name.to_owned()).collect()
-        });
-        let line = format!("{}\t{}\t{}", family.kind(), labels.join(","), family.help());
-        lines.entry(family.name().to_owned()).or_insert(line);
-    };
-    daemon::own_families(&PROGRAM).iter().for_each(&mut add);
-    for (name, help) in [
-        ("duration_seconds", "Duration of a collector scrape."),
-        ("success", "Whether a collector succeeded."),
-    ] {
-        let name = format!("cassandra_scrape_collector_{name}");
-        lines.insert(
-            name,
-            format!("gauge\tcollector\tcassandra_exporter: {help}"),
-        );
-    }
-    let text: String = lines
-        .iter()
-        .map(|(name, line)| format!("{name}\t{line}\n"))
-        .collect();
-    testkit::golden::check("cassandra-exporter/metrics.tsv", &text);
+    all.add_descs(others());
+    all.add_families(&daemon::own_families(&PROGRAM, "cassandra"));
+    all.check("cassandra-exporter");
 }
-
-/// The part of README.md between these lines is written by this test.
-const BEGIN: &str = "<!-- begin of the table, written by src/catalogue.rs -->\n";
-const END: &str = "<!-- end of the table -->\n";
 
 #[test]
 fn readme() {
-    let path = "cassandra-exporter/README.md";
-    let text = std::fs::read_to_string(testkit::root().join(path)).unwrap();
-    let (before, rest) = text.split_once(BEGIN).unwrap();
-    let (_, after) = rest.split_once(END).unwrap();
-    testkit::golden::check(path, &format!("{before}{BEGIN}{}{END}{after}", table()));
+    catalogue::check_readme("cassandra-exporter", &table());
 }
 
 const fn word(profile: Profile) -> &'static str {
@@ -214,18 +175,7 @@ fn table() -> String {
     out.push_str(
         "\n| beyond Cassandra's metrics, in every profile | type | what it is |\n|---|---|---|\n",
     );
-    let mut seen = BTreeSet::new();
-    for desc in others() {
-        assert!(seen.insert(desc.name));
-        let labels = match desc.labels {
-            [] => String::new(),
-            some => format!("{{{}}}", some.join(",")),
-        };
-        out.push_str(&format!(
-            "| `{}{labels}` | {} | {} |\n",
-            desc.name, desc.kind, desc.help
-        ));
-    }
+    out.push_str(&catalogue::rows(others()));
     out.push('\n');
     out
 }

@@ -325,9 +325,8 @@ pub(crate) const DEFAULTS: &[crate::filter::Default] = &[
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use exposition::{Family, parse};
+    use testkit::Catalogue;
 
     use super::ALL;
     use crate::PROGRAM;
@@ -353,27 +352,13 @@ mod tests {
     /// `metrics.tsv` is what dashboards and rules are held against: every name that the program can give.
     #[test]
     fn catalogue() {
-        let mut lines = BTreeMap::new();
-        let ebs = crate::ebs::descs();
-        for desc in ALL.iter().flat_map(|it| it.descs).chain(&ebs) {
-            let mut labels = desc.labels.to_vec();
-            labels.sort_unstable();
-            let line = format!("{}\t{}\t{}", desc.kind, labels.join(","), desc.help);
-            assert_eq!(
-                lines.insert(desc.name.to_owned(), line),
-                None,
-                "{} is there twice",
-                desc.name
-            );
-        }
-        let mut add = |family: &Family| {
-            let labels = family.metrics.first().map_or_else(Vec::new, |it| {
-                it.labels.iter().map(|(name, _)| name.to_owned()).collect()
-            });
-            let line = format!("{}\t{}\t{}", family.kind(), labels.join(","), family.help());
-            lines.entry(family.name().to_owned()).or_insert(line);
-        };
-        daemon::own_families(&PROGRAM).iter().for_each(&mut add);
+        let mut all = Catalogue::default();
+        all.add_descs(
+            ALL.iter()
+                .flat_map(|it| it.descs)
+                .chain(&crate::ebs::descs()),
+        );
+        all.add_families(&daemon::own_families(&PROGRAM, "node"));
         // Names that are the kernel's are those of the goldens.
         for golden in crate::fuzz::TREES {
             let path = testkit::root().join(format!("node-exporter/tests/golden/{golden}.prom"));
@@ -386,17 +371,12 @@ mod tests {
                 "node_memory_",
                 "node_netstat_",
                 "node_power_supply_",
-                "node_scrape_collector_",
                 "node_sockstat_",
                 "node_vmstat_",
             ];
             let named = |it: &&Family| kernel.iter().any(|prefix| it.name().starts_with(prefix));
-            families.iter().filter(named).for_each(&mut add);
+            all.add_families(families.iter().filter(named));
         }
-        let text: String = lines
-            .iter()
-            .map(|(name, line)| format!("{name}\t{line}\n"))
-            .collect();
-        testkit::golden::check("node-exporter/metrics.tsv", &text);
+        all.check("node-exporter");
     }
 }

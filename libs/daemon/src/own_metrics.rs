@@ -6,7 +6,7 @@ use prometheus::{
     proto::{self, MetricType},
 };
 
-use crate::Program;
+use crate::{Program, Registry};
 
 /// The metrics of the HTTP handler, named as Prometheus' own handler names them, and of the process.
 pub(crate) struct OwnMetrics {
@@ -96,10 +96,13 @@ fn virtual_memory_max() -> f64 {
     limit.current.unwrap_or(u64::MAX) as f64
 }
 
-/// What a program says about itself at `/metrics` beside what it is for; for its catalogue.
+/// What a program whose registry has this prefix says about itself at `/metrics` beside what it is for; for its catalogue.
 #[must_use]
-pub fn own_families(program: &Program) -> Vec<Family> {
-    OwnMetrics::new(program).map_or_else(|_| Vec::new(), |it| it.families(false))
+pub fn own_families(program: &Program, prefix: &str) -> Vec<Family> {
+    let own = OwnMetrics::new(program);
+    let mut families = own.map_or_else(|_| Vec::new(), |it| it.families(false));
+    families.extend(Registry::new(prefix, program.namespace, Vec::new()).described());
+    families
 }
 
 /// What a registry of the crate `prometheus` holds, in our shape.

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use exposition::{Family, Kind};
+use exposition::{Family, Kind, Labels};
 use tokio::sync::Notify;
 
 use crate::chain;
@@ -250,31 +250,43 @@ impl Registry {
         slots: &[Arc<Slot>],
         ends: BTreeMap<usize, (Result<(), CollectError>, Duration)>,
     ) -> Vec<Family> {
-        let labels: &'static [&'static str] = &["collector"];
-        let help = |what: &str| format!("{}: {what}", self.namespace);
-        let family = |name: &str, help: String| {
-            Family::new(name.to_owned(), Kind::Gauge, help)
-                .expect("the prefix of a registry is a metric name")
-        };
-        let mut duration = family(&self.duration, help("Duration of a collector scrape."));
-        let mut success = family(&self.success, help("Whether a collector succeeded."));
+        let [mut duration, mut success] = self.families();
         for (index, (result, took)) in ends {
             let Some(slot) = slots.get(index) else {
                 continue;
             };
             let name = slot.collector.name();
             slot.log(&result);
-            for (family, value) in [
-                (&mut duration, took.as_secs_f64()),
-                (&mut success, if result.is_ok() { 1.0 } else { 0.0 }),
-            ] {
-                let labels = exposition::Labels::new([(labels[0], name)])
-                    .expect("collector is a label name");
-                family.push_labels(labels, value);
-            }
+            push(&mut duration, name, took.as_secs_f64());
+            push(&mut success, name, if result.is_ok() { 1.0 } else { 0.0 });
         }
         vec![duration, success]
     }
+
+    fn families(&self) -> [Family; 2] {
+        [
+            (&self.duration, "Duration of a collector scrape."),
+            (&self.success, "Whether a collector succeeded."),
+        ]
+        .map(|(name, what)| {
+            let help = format!("{}: {what}", self.namespace);
+            Family::new(name.clone(), Kind::Gauge, help)
+                .expect("the prefix of a registry is a metric name")
+        })
+    }
+
+    /// What it says about collectors, of one that has no name.
+    pub(crate) fn described(&self) -> [Family; 2] {
+        self.families().map(|mut family| {
+            push(&mut family, "", 0.0);
+            family
+        })
+    }
+}
+
+fn push(family: &mut Family, collector: &'static str, value: f64) {
+    let labels = Labels::new([("collector", collector)]).expect("collector is a label name");
+    family.push_labels(labels, value);
 }
 
 impl Slot {

@@ -1,6 +1,7 @@
-//! What tests share: built programs on ports of their own, golden files, scripted upstreams, waiting for events, recorded skips.
+//! What tests share: built programs on ports of their own, golden files, catalogues of metrics, scripted upstreams, waiting for events, recorded skips.
 //! A dependency of tests only.
 
+pub mod catalogue;
 pub mod golden;
 mod mail_server;
 mod oracle;
@@ -10,6 +11,7 @@ pub mod tree;
 mod upstream;
 mod wait;
 
+pub use catalogue::Catalogue;
 pub use mail_server::{Mail, MailServer, Script};
 pub use oracle::ask;
 pub use program::{Ended, Program, Running, binary};

@@ -104,6 +104,7 @@ fn allowed_arrows() {
     ];
     let allowed: BTreeMap<&str, &[&str]> = [
         ("daemon", &["exposition"][..]),
+        ("testkit", &["exposition"]),
         ("node-exporter", &["daemon", "exposition"]),
         ("cassandra-exporter", &["client", "daemon", "exposition"]),
         ("traefik-exporter", &["client", "daemon", "exposition"]),
