@@ -1,20 +1,12 @@
 //! Traefik's access log: requests of each router and server, how long they took, and how much of that Traefik took itself.
 
-use std::{
-    borrow::Cow,
-    collections::BTreeMap,
-    fs, io,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
-};
+use std::{borrow::Cow, collections::BTreeMap, path::PathBuf};
 
-use daemon::{CollectError, Collector, Scrape};
 use exposition::{Desc, Exemplar, Family, Histogram, Kind, Labels, Metric, Native, Value};
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::follow::{Follower, Place, Seen};
+use crate::follow::{Lines, Log};
 
 const READABLE: Desc = Desc::new(
     "traefik_access_log_readable",
@@ -83,12 +75,6 @@ pub(crate) const DESCS: &[Desc] = &[
     SERVER_DURATION,
 ];
 
-/// Between looks at the file.
-const PAUSE: Duration = Duration::from_millis(500);
-/// What is read while a scrape waits.
-const PIECE: u64 = 1 << 20;
-/// Between writings of the place.
-const CHECKPOINT: Duration = Duration::from_secs(2);
 /// Characters of a name that are shown.
 const MAX_NAME: usize = 256;
 /// Characters of a trace's id. OpenTelemetry's have 32; a longer one is nobody's.
@@ -108,16 +94,10 @@ pub(crate) struct Setup {
     pub(crate) max: usize,
 }
 
-/// Traefik's access log, as a collector.
-pub(crate) struct Access(Arc<Mutex<Counts>>);
-
+/// What the lines of Traefik's access log come to.
 pub(crate) struct Counts {
     buckets: Vec<f64>,
     max: usize,
-    seen: Seen,
-    unknown: u64,
-    failure: Option<String>,
-    is_readable: bool,
     /// By entry point, router and service, with a zero between them.
     routes: BTreeMap<String, Route>,
     servers: BTreeMap<String, Server>,
@@ -190,90 +170,43 @@ struct Line<'a> {
     overhead: i64,
 }
 
-impl Access {
-    /// Follows the log from now on, or from where the checkpoint is, on a thread of its own.
-    ///
-    /// # Errors
-    /// When there is no thread to be had.
-    pub(crate) fn start(setup: Setup) -> io::Result<Self> {
-        let counts = Arc::new(Mutex::new(Counts::new(setup.buckets, setup.max)));
-        let its = Arc::clone(&counts);
-        std::thread::Builder::new().name("access-log".to_owned()).spawn(move || {
-            let mut follower = Follower::new(setup.log.clone(), 0);
-            let mut written = setup.checkpoint.as_deref().and_then(restore);
-            if let Some(place) = &written {
-                follower.resume(place);
-            }
-            let mut last = Instant::now();
-            loop {
-                let is_behind = {
-                    let mut counts = lock(&its);
-                    let polled = follower.poll(PIECE, |line| counts.line(line));
-                    counts.seen = follower.seen;
-                    counts.state(&setup.log, polled)
-                };
-                if let Some(path) = &setup.checkpoint
-                    && last.elapsed() > CHECKPOINT
-                {
-                    let place = follower.place();
-                    if place.is_some() && place != written {
-                        if let Err(error) = keep(path, place.as_ref()) {
-                            tracing::warn!(path = %path.display(), %error, "the place in the access log cannot be kept");
-                        }
-                        written = place;
-                    }
-                    last = Instant::now();
-                }
-                if !is_behind {
-                    std::thread::park_timeout(PAUSE);
-                }
-            }
-        })?;
-        Ok(Self(counts))
+impl Setup {
+    /// Where the log is, and what counts its lines.
+    pub(crate) fn open(self) -> (Log, Counts) {
+        let log = Log {
+            collector: "access-log",
+            path: self.log,
+            before_end: 0,
+            checkpoint: self.checkpoint,
+            readable: &READABLE,
+            lines: &LINES,
+            restarts: &FILES,
+        };
+        (log, Counts::new(self.buckets, self.max))
     }
 }
 
-/// A larger one is none of ours.
-const MAX_PLACE: u64 = 1 << 16;
-
-fn restore(path: &Path) -> Option<Place> {
-    let size = fs::metadata(path).ok()?.len();
-    let text = (size < MAX_PLACE).then(|| fs::read(path).ok())??;
-    serde_json::from_slice(&text).ok()
-}
-
-/// Whole or not at all.
-fn keep(path: &Path, place: Option<&Place>) -> io::Result<()> {
-    let new = path.with_extension("new");
-    fs::write(&new, serde_json::to_vec(&place)?)?;
-    fs::rename(new, path)
-}
-
 impl Counts {
-    pub(crate) fn new(buckets: Vec<f64>, max: usize) -> Self {
+    pub(crate) const fn new(buckets: Vec<f64>, max: usize) -> Self {
         Self {
             buckets,
             max,
-            seen: Seen::default(),
-            unknown: 0,
-            failure: None,
-            is_readable: false,
             routes: BTreeMap::new(),
             servers: BTreeMap::new(),
             versions: BTreeMap::new(),
             key: String::new(),
         }
     }
+}
 
-    pub(crate) fn line(&mut self, line: &[u8]) {
+impl Lines for Counts {
+    fn line(&mut self, line: &[u8]) -> bool {
         let Ok(line) = serde_json::from_slice::<Line<'_>>(line) else {
-            self.unknown += 1;
-            return;
+            return false;
         };
         // Every request has one.
         let Some(duration) = line.duration else {
-            self.unknown += 1;
-            return;
+            return false;
         };
         let entry_point = name(&line.entry_point);
         let buckets = &self.buckets;
@@ -306,41 +239,14 @@ impl Counts {
         let versions: &mut [u64; VERSION_WORDS.len()] =
             row(&mut self.versions, &mut self.key, &[entry_point], self.max);
         count(versions, version);
-    }
-
-    fn state(&mut self, path: &Path, polled: io::Result<bool>) -> bool {
-        self.is_readable = polled.is_ok();
-        match polled {
-            Ok(is_behind) => {
-                self.failure = None;
-                is_behind
-            }
-            Err(error) => {
-                let error = error.to_string();
-                if self.failure.as_ref() != Some(&error) {
-                    tracing::warn!(path = %path.display(), error, "Traefik's access log cannot be read");
-                }
-                self.failure = Some(error);
-                false
-            }
-        }
+        true
     }
 
     #[expect(
         clippy::cast_precision_loss,
         reason = "counts fit 53 bits for centuries"
     )]
-    pub(crate) fn families(&self, out: &mut Vec<Family>) {
-        let mut lines = Family::of(&LINES);
-        lines.push(
-            &["read"],
-            self.seen.lines.saturating_sub(self.unknown) as f64,
-        );
-        lines.push(&["unknown"], self.unknown as f64);
-        lines.push(&["long"], self.seen.long as f64);
-        let mut files = Family::of(&FILES);
-        files.push(&["rotated"], self.seen.rotated as f64);
-        files.push(&["truncated"], self.seen.truncated as f64);
+    fn families(&self, out: &mut Vec<Family>) {
         let [
             mut requests,
             mut versions,
@@ -377,11 +283,7 @@ impl Counts {
                 versions.push(&[entry_point, word], *count as f64);
             }
         }
-        let readable = f64::from(u8::from(self.is_readable));
         out.extend([
-            Family::single(&READABLE, readable),
-            lines,
-            files,
             requests,
             versions,
             duration,
@@ -545,30 +447,12 @@ impl Times {
     }
 }
 
-impl Collector for Access {
-    fn name(&self) -> &'static str {
-        "access-log"
-    }
-
-    fn collect(&self, _scrape: &Scrape, out: &mut Vec<Family>) -> Result<(), CollectError> {
-        let counts = lock(&self.0);
-        counts.families(out);
-        match &counts.failure {
-            None => Ok(()),
-            Some(error) => Err(CollectError::failed(error.clone())),
-        }
-    }
-}
-
-fn lock(counts: &Mutex<Counts>) -> MutexGuard<'_, Counts> {
-    counts.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use exposition::Format;
 
     use super::Counts;
+    use crate::follow::Lines as _;
 
     /// As Traefik 3.7 wrote it.
     const LINE: &str = r#"{"ClientAddr":"127.0.0.1:54750","ClientHost":"127.0.0.1","ClientPort":"54750","ClientUsername":"-","DownstreamContentSize":11,"DownstreamStatus":502,"Duration":398451,"OriginContentSize":11,"OriginDuration":248508,"OriginStatus":502,"Overhead":149943,"RequestAddr":"dead.test","RequestContentSize":0,"RequestCount":1,"RequestHost":"dead.test","RequestMethod":"GET","RequestPath":"/","RequestPort":"-","RequestProtocol":"HTTP/1.1","RequestScheme":"http","RetryAttempts":0,"RouterName":"dead@file","ServiceAddr":"127.0.0.1:9","ServiceName":"dead@file","ServiceURL":"http://127.0.0.1:9","StartLocal":"2026-11-26T15:22:18.330748026Z","StartUTC":"2026-11-26T15:22:18.330748026Z","entryPointName":"web","level":"info","msg":"","time":"2026-11-26T15:22:18Z"}"#;
@@ -592,7 +476,7 @@ mod tests {
         counts
             .line(br#"{"DownstreamStatus":404,"Duration":5,"entryPointName":"web","Overhead":5}"#);
         for wrong in ["", "{}", "127.0.0.1 - - [x]", "{\"Duration\":\"x\"}", "[1]"] {
-            counts.line(wrong.as_bytes());
+            assert!(!counts.line(wrong.as_bytes()));
         }
         let text = text(&counts);
         exposition::parse::text_strict(&text).unwrap();
@@ -608,7 +492,6 @@ mod tests {
             "traefik_access_log_overhead_seconds_bucket{entry_point=\"web\",router=\"dead@file\",service=\"dead@file\",le=\"0.0001\"} 0",
             "traefik_access_log_server_requests_total{code=\"5xx\",server=\"http://127.0.0.1:9\",service=\"dead@file\"} 2",
             "traefik_access_log_server_duration_seconds_sum{server=\"http://127.0.0.1:9\",service=\"dead@file\"} 0.000497016",
-            "traefik_access_log_lines_total{result=\"unknown\"} 5",
         ] {
             assert!(text.contains(&format!("{line}\n")), "{line}\n{text}");
         }
@@ -654,7 +537,7 @@ mod tests {
     #[test]
     fn golden() {
         let mut counts = Counts::new(vec![0.005, 0.01, 0.025, 0.05], 10);
-        recorded().iter().for_each(|it| counts.line(it.as_bytes()));
+        assert!(recorded().iter().all(|it| counts.line(it.as_bytes())));
         let text = open_metrics(&counts);
         exposition::parse::open_metrics(&text).unwrap();
         testkit::golden::check("traefik-exporter/tests/golden/access-log.txt", &text);

@@ -1,5 +1,7 @@
 //! A log that grows, is renamed and replaced, or is cut off and begun anew: its lines, each once.
 
+mod collector;
+
 use std::{
     fs::{self, File},
     io::{self, Read as _},
@@ -8,6 +10,8 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+
+pub(crate) use self::collector::{Followed, Lines, Log};
 
 /// Longer lines are passed over: no line of Traefik's is that long but by somebody's malice.
 const MAX_LINE: usize = 64 << 10;

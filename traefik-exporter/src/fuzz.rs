@@ -8,6 +8,7 @@ use crate::{
     access,
     api::rawdata,
     files,
+    follow::Lines,
     passthrough::{Rewrite, Rules},
     probe, rule, watch,
 };
@@ -33,16 +34,18 @@ pub fn hosts(text: &str) {
 
 /// Lines of a log, of either kind. What is shown of requests is well-formed.
 pub fn lines(text: &[u8]) {
+    let mut messages = watch::Counts::new();
     let mut classic = access::Counts::new(vec![0.001, 1.0], 3);
     let mut native = access::Counts::new(Vec::new(), 3);
     for line in text.split(|it| *it == b'\n') {
-        drop(watch::Message::parse(line));
+        messages.line(line);
         classic.line(line);
         native.line(line);
     }
-    for counts in [classic, native] {
+    let all: [&dyn Lines; 3] = [&messages, &classic, &native];
+    for lines in all {
         let mut families = Vec::new();
-        counts.families(&mut families);
+        lines.families(&mut families);
         let (families, conflicts) = exposition::gather(families);
         assert_eq!(conflicts, []);
         let text = exposition::write(&families, Format::OpenMetrics);

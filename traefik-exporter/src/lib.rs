@@ -22,13 +22,12 @@ use std::{error::Error, process::ExitCode, sync::Arc, time::Duration};
 use daemon::{Collector, Link, Program, Registry, Service, http::Handler};
 
 use crate::{
-    access::Access,
     config::{Flags, Settings},
     files::Files,
+    follow::Followed,
     passthrough::Passthrough,
     probe::Probe,
     status::Status,
-    watch::Watch,
 };
 
 const PROGRAM: Program = Program {
@@ -63,10 +62,12 @@ async fn run(flags: Flags) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut status = Status::new(settings.access, settings.max_objects, files)?;
     let mut collectors: Vec<Box<dyn Collector>> = Vec::new();
     if let Some(log) = settings.watch.log {
-        collectors.push(Box::new(Watch::start(log)?));
+        let (log, counts) = watch::open(log);
+        collectors.push(Box::new(Followed::start(log, counts)?));
     }
     if let Some(setup) = settings.access_log {
-        collectors.push(Box::new(Access::start(setup)?));
+        let (log, counts) = setup.open();
+        collectors.push(Box::new(Followed::start(log, counts)?));
     }
     if let Some(setup) = settings.probe {
         collectors.push(Box::new(Probe::start(setup)?));

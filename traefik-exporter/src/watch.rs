@@ -2,20 +2,12 @@
 
 mod line;
 
-use std::{
-    collections::BTreeMap,
-    io,
-    path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
-use daemon::{CollectError, Collector, Scrape};
 use exposition::{Desc, Family, Kind};
 
-use self::line::Level;
-pub(crate) use self::line::Message;
-use crate::follow::{Follower, Seen};
+use self::line::{Level, Message};
+use crate::follow::{Lines, Log};
 
 const READABLE: Desc = Desc::new(
     "traefik_log_readable",
@@ -78,25 +70,13 @@ pub(crate) const DESCS: &[Desc] = &[
 
 /// What is read of a log that is there when we start: errors of before may still be true.
 const BEFORE: u64 = 1 << 20;
-/// Between looks at the file.
-const PAUSE: Duration = Duration::from_millis(500);
-/// What is read before the counts are shown.
-const PIECE: u64 = 4 << 20;
 /// Providers that are told apart.
 const MAX_PROVIDERS: usize = 64;
 /// Characters of an error that are shown.
 const MAX_ERROR: usize = 300;
 
-/// Traefik's log, as a collector.
-pub(crate) struct Watch(Arc<Mutex<Counts>>);
-
-#[derive(Default)]
-struct Counts {
-    seen: Seen,
-    is_readable: bool,
-    /// Why not, to be told once.
-    failure: Option<String>,
-    unknown: u64,
+/// What the lines of Traefik's log come to.
+pub(crate) struct Counts {
     levels: [u64; Level::ALL.len()],
     providers: BTreeMap<String, Errors>,
     certificates: u64,
@@ -109,50 +89,31 @@ struct Errors {
     time: Option<jiff::Timestamp>,
 }
 
-impl Watch {
-    /// Follows this log from now on, on a thread of its own.
-    ///
-    /// # Errors
-    /// When there is no thread to be had.
-    pub(crate) fn start(path: PathBuf) -> io::Result<Self> {
-        let counts = Arc::new(Mutex::new(Counts::new()));
-        let its = Arc::clone(&counts);
-        std::thread::Builder::new()
-            .name("log".to_owned())
-            .spawn(move || {
-                let mut follower = Follower::new(path.clone(), BEFORE);
-                loop {
-                    let mut batch = Vec::new();
-                    let polled = follower.poll(PIECE, |line| batch.push(Message::parse(line)));
-                    let is_behind = {
-                        let mut counts = lock(&its);
-                        batch.into_iter().for_each(|it| counts.take(it));
-                        counts.seen = follower.seen;
-                        counts.state(&path, polled)
-                    };
-                    if !is_behind {
-                        std::thread::park_timeout(PAUSE);
-                    }
-                }
-            })?;
-        Ok(Self(counts))
-    }
+/// Traefik's log at this path, and what counts its lines.
+pub(crate) fn open(path: PathBuf) -> (Log, Counts) {
+    let log = Log {
+        collector: "config-watch",
+        path,
+        before_end: BEFORE,
+        checkpoint: None,
+        readable: &READABLE,
+        lines: &LINES,
+        restarts: &FILES,
+    };
+    (log, Counts::new())
 }
 
 impl Counts {
     /// The provider that most have is there from the start, so that its first error is a step.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
+            levels: [0; Level::ALL.len()],
             providers: BTreeMap::from([("file".to_owned(), Errors::default())]),
-            ..Self::default()
+            certificates: 0,
         }
     }
 
-    fn take(&mut self, message: Option<Message>) {
-        let Some(message) = message else {
-            self.unknown += 1;
-            return;
-        };
+    fn take(&mut self, message: Message) {
         for (level, count) in Level::ALL.into_iter().zip(&mut self.levels) {
             *count += u64::from(level == message.level);
         }
@@ -174,25 +135,12 @@ impl Counts {
         errors.last = message.text.chars().take(MAX_ERROR).collect();
         errors.time = message.time;
     }
+}
 
-    /// Notes whether the log can be read, and gives whether there is more of it.
-    fn state(&mut self, path: &std::path::Path, polled: io::Result<bool>) -> bool {
-        match polled {
-            Ok(is_behind) => {
-                self.is_readable = true;
-                self.failure = None;
-                is_behind
-            }
-            Err(error) => {
-                let error = error.to_string();
-                if self.failure.as_ref() != Some(&error) {
-                    tracing::warn!(path = %path.display(), error, "Traefik's log cannot be read");
-                }
-                self.is_readable = false;
-                self.failure = Some(error);
-                false
-            }
-        }
+impl Lines for Counts {
+    fn line(&mut self, line: &[u8]) -> bool {
+        let message = Message::parse(line);
+        message.map(|it| self.take(it)).is_some()
     }
 
     #[expect(
@@ -200,20 +148,10 @@ impl Counts {
         reason = "counts fit 53 bits for centuries"
     )]
     fn families(&self, out: &mut Vec<Family>) {
-        let mut lines = Family::of(&LINES);
-        lines.push(
-            &["read"],
-            self.seen.lines.saturating_sub(self.unknown) as f64,
-        );
-        lines.push(&["unknown"], self.unknown as f64);
-        lines.push(&["long"], self.seen.long as f64);
         let mut messages = Family::of(&MESSAGES);
         for (level, count) in Level::ALL.into_iter().zip(self.levels) {
             messages.push(&[level.word()], count as f64);
         }
-        let mut files = Family::of(&FILES);
-        files.push(&["rotated"], self.seen.rotated as f64);
-        files.push(&["truncated"], self.seen.truncated as f64);
         let mut errors = Family::of(&PROVIDER_ERRORS);
         let mut times = Family::of(&LAST_TIME);
         let mut texts = Family::of(&LAST_ERROR);
@@ -226,13 +164,9 @@ impl Counts {
                 texts.push(&[provider, &its.last], 1.0);
             }
         }
-        let readable = f64::from(u8::from(self.is_readable));
         out.extend([
-            Family::single(&READABLE, readable),
             Family::single(&CERTIFICATE_ERRORS, self.certificates as f64),
-            lines,
             messages,
-            files,
             errors,
             times,
             texts,
@@ -240,28 +174,10 @@ impl Counts {
     }
 }
 
-impl Collector for Watch {
-    fn name(&self) -> &'static str {
-        "config-watch"
-    }
-
-    fn collect(&self, _scrape: &Scrape, out: &mut Vec<Family>) -> Result<(), CollectError> {
-        let counts = lock(&self.0);
-        counts.families(out);
-        match &counts.failure {
-            None => Ok(()),
-            Some(error) => Err(CollectError::failed(error.clone())),
-        }
-    }
-}
-
-fn lock(counts: &Mutex<Counts>) -> MutexGuard<'_, Counts> {
-    counts.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Counts, Message};
+    use super::Counts;
+    use crate::follow::Lines as _;
 
     #[test]
     fn providers_are_bounded() {
@@ -271,16 +187,14 @@ mod tests {
                 r#"{{"level":"error","providerName":"p{at}","message":"{}"}}"#,
                 "é".repeat(1000)
             );
-            counts.take(Message::parse(line.as_bytes()));
+            assert!(counts.line(line.as_bytes()));
         }
-        counts.take(Message::parse(
-            br#"{"level":"warn","providerName":"file","message":"m"}"#,
-        ));
-        counts.take(None);
+        assert!(counts.line(br#"{"level":"warn","providerName":"file","message":"m"}"#));
+        assert!(!counts.line(b"hello"));
         assert_eq!(counts.providers.len(), 65);
         assert_eq!(counts.providers["other"].count, 137);
         assert_eq!(counts.providers["p0"].last.chars().count(), 300);
         assert_eq!(counts.providers["file"].count, 0);
-        assert_eq!((counts.levels, counts.unknown), ([0, 0, 0, 1, 200, 0], 1));
+        assert_eq!(counts.levels, [0, 0, 0, 1, 200, 0]);
     }
 }
