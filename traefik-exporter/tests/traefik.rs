@@ -10,8 +10,12 @@ mod exporter;
 mod fake;
 #[path = "traefik/hostile.rs"]
 mod hostile;
+#[path = "traefik/ledger.rs"]
+mod ledger;
 #[path = "traefik/network.rs"]
 mod network;
+#[path = "traefik/packaged.rs"]
+mod packaged;
 #[path = "traefik/passing.rs"]
 mod passing;
 #[path = "traefik/real.rs"]

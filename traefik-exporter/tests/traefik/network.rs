@@ -153,17 +153,7 @@ impl Ports {
 impl Traefik {
     /// Starts one with this dynamic configuration, and waits until it answers.
     pub(crate) fn start(setup: &Setup, dynamic: &str) -> Self {
-        // Somebody else may take a port that was free.
-        for _ in 0..5 {
-            let ports = Ports::choose();
-            let folder = tempfile::tempdir().unwrap();
-            fs::create_dir(folder.path().join("dynamic")).unwrap();
-            let mut traefik = Self {
-                version: setup.version,
-                folder,
-                ports,
-                running: None,
-            };
+        Self::start_with(setup.version, |traefik| {
             traefik.write(
                 "api.yml",
                 &format!("http: {{routers: {{api: {}}}}}", setup.api_router),
@@ -171,7 +161,27 @@ impl Traefik {
             if !dynamic.is_empty() {
                 traefik.write("network.yml", dynamic);
             }
-            fs::write(traefik.path("traefik.yml"), traefik.configuration(setup)).unwrap();
+            traefik.configuration(setup)
+        })
+    }
+
+    /// Starts one with the static configuration that this gives, which may write files of the dynamic one.
+    pub(crate) fn start_with(
+        version: &'static str,
+        configuration: impl Fn(&Self) -> String,
+    ) -> Self {
+        // Somebody else may take a port that was free.
+        for _ in 0..5 {
+            let ports = Ports::choose();
+            let folder = tempfile::tempdir().unwrap();
+            fs::create_dir(folder.path().join("dynamic")).unwrap();
+            let mut traefik = Self {
+                version,
+                folder,
+                ports,
+                running: None,
+            };
+            fs::write(traefik.path("traefik.yml"), configuration(&traefik)).unwrap();
             traefik.run();
             if traefik.answers() {
                 return traefik;
