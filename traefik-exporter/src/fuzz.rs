@@ -9,9 +9,14 @@ use crate::{
     rule, watch,
 };
 
-/// The large answer of the API.
+/// The large answer of the API, once and again.
 pub fn answer(text: &[u8]) {
-    drop(rawdata::read(text, 3));
+    if let Ok(data) = rawdata::read(text, 3) {
+        let (digest, count) = (data.http.services.digest, data.http.services.all.len());
+        let again = rawdata::read_again(text, 3, text, data).expect("it was read before");
+        let services = again.http.services;
+        assert_eq!((services.digest, services.all.len()), (digest, count));
+    }
 }
 
 /// A router's rule.
