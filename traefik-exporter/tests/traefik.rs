@@ -8,6 +8,8 @@ mod counted;
 mod exporter;
 #[path = "traefik/fake.rs"]
 mod fake;
+#[path = "traefik/grafana.rs"]
+mod grafana;
 #[path = "traefik/hostile.rs"]
 mod hostile;
 #[path = "traefik/ledger.rs"]

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
     path::{Path, PathBuf},
     sync::{
@@ -63,13 +63,18 @@ impl Server {
 /// Answers one request, as a server without kept connections does.
 fn answer(mut stream: TcpStream, status: u16, pause: Duration) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
-    let mut line = String::new();
+    let (mut line, mut length) = (String::new(), 0);
     while line != "\r\n" {
         line.clear();
         if reader.read_line(&mut line).ok()? == 0 {
             return None;
         }
+        if let Some(value) = line.strip_prefix("Content-Length:") {
+            length = value.trim().parse().ok()?;
+        }
     }
+    // To leave it unread would break the connection off.
+    reader.read_exact(&mut vec![0; length]).ok()?;
     std::thread::park_timeout(pause);
     let head = format!("HTTP/1.1 {status} So\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi");
     stream.write_all(head.as_bytes()).ok()
@@ -275,13 +280,23 @@ impl Traefik {
 
     /// The status that a client gets by this Host.
     pub(crate) fn ask(&self, host: &str) -> u16 {
-        let mut stream = TcpStream::connect(self.ports.web).unwrap();
-        let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-        stream.write_all(head.as_bytes()).unwrap();
-        let mut line = String::new();
-        BufReader::new(stream).read_line(&mut line).unwrap();
-        line.split(' ').nth(1).unwrap().parse().unwrap()
+        ask(self.ports.web, "GET", host, "")
     }
+}
+
+/// The status of an answer.
+pub(crate) fn ask(address: SocketAddr, method: &str, host: &str, body: &str) -> u16 {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let length = match body.len() {
+        0 => String::new(),
+        length => format!("Content-Length: {length}\r\n"),
+    };
+    let request =
+        format!("{method} / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{length}\r\n{body}");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    line.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
 /// A certificate and its key in files of a folder, of these names and this serial number.
