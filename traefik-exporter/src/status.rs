@@ -15,6 +15,7 @@ use std::{
 
 use daemon::{CollectError, Collector, Kept, Scrape, Shown};
 use exposition::{Desc, Family, Kind, Labels};
+use jiff::Timestamp;
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -97,6 +98,7 @@ enum Last {
 #[derive(Default)]
 struct Turn {
     made: Option<Made>,
+    fixed: Option<Fixed>,
     /// Memory for an answer, of the one before the last.
     spare: Vec<u8>,
 }
@@ -116,6 +118,13 @@ struct Made {
 struct Pair {
     made: Family,
     shown: Arc<Kept>,
+}
+
+/// What Traefik reads when it starts: it is asked for once, until it starts again.
+struct Fixed {
+    start: Timestamp,
+    overview: Overview,
+    entry_points: Vec<EntryPoint>,
 }
 
 /// The small answers. What did not come is None.
@@ -170,7 +179,7 @@ impl Status {
         }
         let spare = std::mem::take(&mut turn.spare);
         let large = session.get_into(RAWDATA, spare);
-        let (large, (small, told)) = tokio::join!(large, small(&session));
+        let (large, (small, told)) = tokio::join!(large, small(&session, &mut turn.fixed));
         show::facts(
             small.version.as_ref(),
             small.overview.as_ref(),
@@ -320,7 +329,7 @@ fn are_one(a: &Labels, b: &Labels) -> bool {
 }
 
 /// The small answers, in turn. One that cannot be had does not keep the others from coming, unless there is no time.
-async fn small(session: &Session<'_>) -> (Small, Result<(), ApiError>) {
+async fn small(session: &Session<'_>, fixed: &mut Option<Fixed>) -> (Small, Result<(), ApiError>) {
     let mut answers = Small::default();
     let mut first = Ok(());
     let mut note = |error: ApiError| {
@@ -332,13 +341,27 @@ async fn small(session: &Session<'_>) -> (Small, Result<(), ApiError>) {
         Ok(version) => answers.version = Some(version),
         Err(error) => note(error),
     }
-    match session.json("/api/overview").await {
-        Ok(overview) => answers.overview = Some(overview),
-        Err(error) => note(error),
-    }
-    match session.json("/api/entrypoints").await {
-        Ok(entry_points) => answers.entry_points = Some(entry_points),
-        Err(error) => note(error),
+    let start = answers.version.as_ref().and_then(|it| it.start);
+    if let Some(known) = fixed.as_ref().filter(|it| Some(it.start) == start) {
+        answers.overview = Some(known.overview.clone());
+        answers.entry_points = Some(known.entry_points.clone());
+    } else {
+        match session.json("/api/overview").await {
+            Ok(overview) => answers.overview = Some(overview),
+            Err(error) => note(error),
+        }
+        match session.json("/api/entrypoints").await {
+            Ok(entry_points) => answers.entry_points = Some(entry_points),
+            Err(error) => note(error),
+        }
+        let both = answers.overview.clone().zip(answers.entry_points.clone());
+        *fixed = start
+            .zip(both)
+            .map(|(start, (overview, entry_points))| Fixed {
+                start,
+                overview,
+                entry_points,
+            });
     }
     match session.get(CERTIFICATES).await {
         Ok(certificates) => answers.certificates = Some(certificates),
