@@ -1,21 +1,20 @@
 # Each target is a few lines; what is longer is in scripts/.
 PROGRAMS = -p node-exporter -p alert-router -p provisioner
 PROVISIONER = target/release/provisioner
-# What `make up` starts besides: cassandra.
+# What `make up` starts besides, with commas between: cassandra, traefik.
 WITH ?=
 comma := ,
-ifneq ($(filter cassandra,$(subst $(comma), ,$(WITH))),)
-PROGRAMS += -p cassandra-exporter
-endif
+PARTS := $(subst $(comma), ,$(WITH))
+PROGRAMS += $(patsubst %,-p %-exporter,$(filter cassandra traefik,$(PARTS)))
 export BUILD_REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 
 .PHONY: up down test bench crash fuzz lint deny
 
-## Build, start the local network, wait until it is healthy; WITH=cassandra starts a node of Cassandra and its exporter too.
+## Build, start the local network, wait until it is healthy; WITH=cassandra,traefik starts those and their exporters too.
 up:
 	@scripts/tools.sh
 	cargo build --release --locked $(PROGRAMS)
-	$(PROVISIONER) local up $(if $(WITH),--with $(WITH))
+	$(PROVISIONER) local up $(addprefix --with=,$(PARTS))
 
 ## Stop the local network.
 down:

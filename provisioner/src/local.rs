@@ -6,14 +6,17 @@ mod down;
 mod files;
 mod network;
 mod report;
+mod sample;
 mod state;
 mod supervisor;
+mod traefik;
 mod up;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use self::sample::SampleFlags;
 pub(crate) use self::state::State;
 use crate::inbox::{self, InboxFlags};
 
@@ -38,6 +41,8 @@ pub(crate) enum Command {
     Supervise(Place),
     #[command(hide = true)]
     ServeInbox(InboxFlags),
+    #[command(hide = true)]
+    ServeSample(SampleFlags),
 }
 
 /// Where the local network keeps its state.
@@ -53,6 +58,8 @@ pub(crate) struct Place {
 pub(crate) enum Extra {
     /// A node of Cassandra, and cassandra-exporter.
     Cassandra,
+    /// Traefik in front of a sample service, and traefik-exporter.
+    Traefik,
 }
 
 #[derive(Debug, Args)]
@@ -62,7 +69,8 @@ pub(crate) struct UpFlags {
     /// Use the Slack webhook and the mail server of this config.json in place of the inbox
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// What to start besides, such as cassandra: a node of it with Jolokia, and cassandra-exporter
+    /// What to start besides: cassandra is a node of it with Jolokia, and cassandra-exporter; traefik stands in front of a sample
+    /// service of two servers, with traefik-exporter
     #[arg(long, value_name = "PART,…", value_delimiter = ',')]
     with: Vec<Extra>,
     /// Ports by program, such as prometheus=9091,inbox=8026; 0 is any free one
@@ -132,5 +140,6 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Down(flags) => down::down(&State::at(flags.place.state_dir)?, flags.purge),
         Command::Supervise(place) => supervisor::run(State::at(place.state_dir)?),
         Command::ServeInbox(flags) => inbox::serve(&flags),
+        Command::ServeSample(flags) => sample::serve(&flags),
     }
 }

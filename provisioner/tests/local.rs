@@ -19,6 +19,8 @@ const PORTS: &str =
     "--ports=prometheus=0,inbox=0,inbox-smtp=0,alert-router=0,node-exporter=0,grafana=0";
 /// With those of `--with cassandra`.
 const PORTS_OF_CASSANDRA: &str = "--ports=cassandra=0,cassandra-exporter=0,cassandra-jmx=0,cassandra-jolokia=0,cassandra-storage=0";
+/// With those of `--with traefik`.
+const PORTS_OF_TRAEFIK: &str = "--ports=sample-1=0,sample-2=0,traefik=0,traefik-exporter=0,traefik-ledger=0,traefik-privileged=0,traefik-secure=0";
 /// What the issue promises for an alert, and three times that before the test gives up.
 const PROMISED: Duration = Duration::from_secs(120);
 const PATIENCE: Duration = Duration::from_secs(360);
@@ -558,6 +560,149 @@ fn cassandra_is_started_when_it_is_asked_for() {
     let last = network.program("cassandra");
     network.good(&["local", "down"]);
     assert!(!lives(&last["pid"]));
+}
+
+/// A real Traefik with two servers behind it, and what its exporter says when one of them, or all of it, is down.
+#[test]
+fn traefik_is_started_when_it_is_asked_for() {
+    assert!(binary("traefik-exporter").is_file());
+    let network = Network::new();
+    let up = &["local", "up", "--with", "traefik", PORTS, PORTS_OF_TRAEFIK];
+    network.good(up);
+    let before = network.status();
+    assert_eq!(before.len(), 8);
+    assert!(before.iter().all(|it| it["healthy"] == true), "{before:?}");
+    let is = |expr: &str| network.query(expr).first().map(drop);
+    let holds = |expr: &str| eventually(expr, PATIENCE, || is(expr));
+    // Both are targets: Traefik's own metrics come from itself, and not a second time through the exporter.
+    for job in ["traefik", "traefik-exporter"] {
+        holds(&format!(
+            "up{{job=\"{job}\",program=\"{job}\",cluster=\"local\"}} == 1"
+        ));
+    }
+    holds("traefik_up == 1 and traefik_scrape_complete == 1");
+    holds("traefik_api_features_info{metrics=\"Prometheus\",access_log=\"true\"}");
+    holds("traefik_log_readable == 1 and on (instance) traefik_access_log_readable == 1");
+    holds("sum(traefik_api_server_up{service=\"sample@file\"}) == 2");
+    holds(
+        "traefik_api_tls_hosts{certificate=\"present\"} == 2 and on (protocol) traefik_api_tls_hosts{certificate=\"missing\"} == 0",
+    );
+    assert_eq!(
+        network.query("traefik_file_object_not_loaded"),
+        [] as [Value; 0]
+    );
+
+    // Clients are answered by both servers in turn, with TLS by the certificate that was made.
+    let folder = network.state().join("traefik");
+    let named: Value =
+        serde_json::from_str(&fs::read_to_string(network.state().join("network.json")).unwrap())
+            .unwrap();
+    let programs = named["programs"].as_array().unwrap();
+    let traefik = programs.iter().find(|it| it["name"] == "traefik").unwrap();
+    let port = |name: &str| traefik["further_ports"][name].as_u64().unwrap();
+    let plain = format!("http://127.0.0.1:{}/", port("traefik-ledger"));
+    let mut said: Vec<_> = (0..4).map(|_| fetch(&plain)).collect();
+    said.sort();
+    said.dedup();
+    assert_eq!(said, ["sample-1 answers\n", "sample-2 answers\n"]);
+    let secure = format!("https://localhost:{}/", port("traefik-secure"));
+    let certificate = fs::read_to_string(folder.join("sample.crt")).unwrap();
+    assert!(fetch_by_tls(&secure, &certificate).ends_with(" answers\n"));
+    let mode = fs::metadata(folder.join("sample.key"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    holds("traefik_access_log_requests_total{router=\"sample@file\",code=\"2xx\"} == 4");
+    holds(
+        "sum(traefik_access_log_server_requests_total{service=\"sample@file\",code=\"2xx\"}) == 5",
+    );
+    holds(
+        "traefik_router_requests_total{job=\"traefik\",router=\"sample-secure@file\",code=\"200\"} == 1",
+    );
+    assert_eq!(
+        network.query("traefik_router_requests_total{job!=\"traefik\"}"),
+        [] as [Value; 0]
+    );
+
+    // One server less is no outage.
+    network.good(&["local", "stop", "sample-1"]);
+    holds("traefik_api_server_up{service=\"sample@file\"} == 0");
+    holds("sum(traefik_api_server_up{service=\"sample@file\"}) == 1");
+    holds("traefik_api_router_without_server{router=\"sample@file\"} == 0");
+    assert_eq!(fetch(&plain), "sample-2 answers\n");
+    network.good(&["local", "start", "sample-1"]);
+    holds("sum(traefik_api_server_up{service=\"sample@file\"}) == 2");
+
+    network.good(&["local", "stop", "traefik"]);
+    holds("traefik_up == 0 and on (instance) traefik_scrape_failure{reason=\"connect\"} == 1");
+    holds("up{job=\"traefik\"} == 0");
+    assert!(is("up{job=\"traefik-exporter\"} == 1").is_some());
+    network.good(&["local", "start", "traefik"]);
+    holds("traefik_up == 1 and traefik_scrape_complete == 1");
+    network.good(&["local", "stop", "traefik-exporter"]);
+    assert_eq!(network.program("traefik-exporter")["state"], "stopped");
+    let said = network.good(up);
+    assert!(said.contains("traefik-exporter: started again"), "{said}");
+    let said = network.good(up);
+    assert!(said.contains("nothing has changed"), "{said}");
+    holds("up{job=\"traefik-exporter\"} == 1");
+
+    // What is not asked for any more goes, and nobody is woken for it.
+    let last = network.status();
+    let said = network.good(&["local", "up", PORTS]);
+    assert!(
+        said.contains("traefik: stopped, it is not wanted any more"),
+        "{said}"
+    );
+    assert_eq!(network.status().len(), 4);
+    let config = fs::read_to_string(network.state().join("prometheus.yml")).unwrap();
+    assert!(!config.contains("traefik"), "{config}");
+    for program in ["sample-1", "sample-2", "traefik", "traefik-exporter"] {
+        let its = last.iter().find(|it| it["name"] == program).unwrap();
+        assert!(!lives(&its["pid"]), "{its} is still there");
+        assert_eq!(
+            network.query(&format!(
+                "ALERTS{{alertname=\"AgentDown\",alertstate=\"firing\",program=\"{program}\"}}"
+            )),
+            [] as [Value; 0]
+        );
+    }
+    // And it has the same certificate when it is asked for again.
+    network.good(up);
+    assert_eq!(
+        fs::read_to_string(folder.join("sample.crt")).unwrap(),
+        certificate
+    );
+}
+
+/// Several parts by one flag or by several.
+#[test]
+fn parts_add_up() {
+    let network = Network::new();
+    for with in [
+        &["--with=cassandra,traefik"][..],
+        &["--with=traefik", "--with=cassandra"],
+    ] {
+        // Both parts' ports are looked at: the two that are given are the same.
+        let up = [&["up"][..], with, &["--ports=cassandra=1,traefik=1"]].concat();
+        fails(&network, &up, 1, "two programs have the port 1");
+    }
+}
+
+/// The answer of a server that has this certificate.
+fn fetch_by_tls(url: &str, certificate: &str) -> String {
+    let mut settings = client::Settings::new("test", Duration::from_secs(10));
+    settings.tls.ca = Some(certificate.to_owned());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let body = runtime.block_on(async {
+        let answer = client::client(&settings).unwrap().get(url).send().await;
+        client::body(answer.unwrap(), 1 << 20).await.unwrap()
+    });
+    String::from_utf8(body).unwrap()
 }
 
 /// Another program's configuration: the real Slack and mail server take the place of the inbox, and secrets stay in one file.

@@ -6,7 +6,7 @@ pub(crate) mod rawdata;
 use std::time::Instant;
 
 use client::{
-    BodyError, Client, Credentials, CredentialsError, FileClient, Settings, StatusCode, Url,
+    Client, Credentials, CredentialsError, FileClient, Settings, StatusCode, Url,
     header::{self, HeaderValue},
 };
 
@@ -140,12 +140,26 @@ impl Api {
 impl Session<'_> {
     /// The body of the answer to `GET path`.
     pub(crate) async fn get(&self, path: &'static str) -> Result<Vec<u8>, ApiError> {
+        self.get_into(path, Vec::new()).await
+    }
+
+    /// The same, in memory that there is already: to take megabytes from the system costs as much as to read them.
+    pub(crate) async fn get_into(
+        &self,
+        path: &'static str,
+        mut body: Vec<u8>,
+    ) -> Result<Vec<u8>, ApiError> {
         let max = self.api.access.max_answer;
-        let body = client::body(self.open(path).await?, max).await;
-        body.map_err(|error| match error {
-            BodyError::TooLarge(max) => ApiError::TooLarge(path, max),
-            BodyError::Read(error) => self.failed(path, error),
-        })
+        body.clear();
+        let mut response = self.open(path).await?;
+        let failed = |error| self.failed(path, error);
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            if body.len() + chunk.len() > max {
+                return Err(ApiError::TooLarge(path, max));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
     }
 
     fn failed(&self, path: &'static str, error: client::Error) -> ApiError {

@@ -13,9 +13,14 @@ use crate::{
     probe, rule, watch,
 };
 
-/// The large answer of the API, or a gRPC server's about its health.
+/// The large answer of the API, once and again, or a gRPC server's about its health.
 pub fn answer(text: &[u8]) {
-    drop(rawdata::read(text, 3));
+    if let Ok(data) = rawdata::read(text, 3) {
+        let (digest, count) = (data.http.services.digest, data.http.services.all.len());
+        let again = rawdata::read_again(text, 3, text, data).expect("it was read before");
+        let services = again.http.services;
+        assert_eq!((services.digest, services.all.len()), (digest, count));
+    }
     let _health = probe::answer(text);
 }
 

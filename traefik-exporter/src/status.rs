@@ -1,27 +1,30 @@
 //! The status of one Traefik, from its API, with every scrape: the large answer on one connection while the small ones come on another.
 //!
-//! An answer that is byte for byte the one before is not read again: what was made of it is shown again. With thousands of routers that is
-//! half of a scrape's work, and nothing changes for hours.
+//! What stays the same is not made again: of an answer that is byte for byte the one before nothing, and of another one what differs. With
+//! thousands of routers that is most of a scrape's work, and nothing changes for hours.
 
 mod certificates;
 mod routers;
 mod show;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
+    io,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use daemon::{CollectError, Collector, Scrape};
-use exposition::{Desc, Family, Kind};
+use daemon::{CollectError, Collector, Kept, Scrape, Shown};
+use exposition::{Desc, Family, Kind, Labels};
+use jiff::Timestamp;
+use tokio::runtime::Runtime;
 
 pub(crate) use self::routers::Routers;
 use crate::{
     api::{
         Access, Api, ApiError, Session,
         facts::{Certificate, EntryPoint, Overview, Version},
-        rawdata,
+        rawdata::{self, RawData},
     },
     files::{self, Files},
     passthrough::Known,
@@ -63,13 +66,25 @@ const MARGIN: Duration = Duration::from_millis(250);
 /// One Traefik, as a collector.
 pub(crate) struct Status {
     api: Arc<Api>,
+    /// Its own, which turns on the thread that scrapes: megabytes that come in many pieces would wake another one for each. None when
+    /// it ends.
+    runtime: Option<Runtime>,
     max_objects: usize,
     files: Files,
     /// Routers that answer HTTP, when somebody wants to know them.
     routers: Option<Arc<Mutex<Option<Known>>>>,
     /// Held by the scrape that asks: several at a time would cost Traefik and us as much as there are of them.
-    turn: tokio::sync::Mutex<Option<Made>>,
+    turn: tokio::sync::Mutex<Turn>,
     last: Mutex<Last>,
+}
+
+/// Why there is no status to be asked for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    #[error("cannot make an event loop")]
+    Runtime(#[from] io::Error),
 }
 
 /// How the last scrape went: a change is worth a line in the log.
@@ -81,14 +96,37 @@ enum Last {
     Failed(&'static str),
 }
 
+/// What scrapes hand on to each other.
+#[derive(Default)]
+struct Turn {
+    made: Option<Made>,
+    fixed: Option<Fixed>,
+    /// Memory for an answer, of the one before the last.
+    spare: Vec<u8>,
+}
+
 /// What was made of answers.
+#[derive(Default)]
 struct Made {
     rawdata: Vec<u8>,
     certificates: Option<Vec<u8>>,
-    /// Merged and sorted, so that sorting them again is quick.
-    families: Vec<Family>,
+    data: RawData,
+    families: Vec<Pair>,
     /// What Traefik has from files, when that is asked for and all of it is known.
     loaded: Option<BTreeSet<files::Key>>,
+}
+
+/// A family as it was made, and as it is shown.
+struct Pair {
+    made: Family,
+    shown: Arc<Kept>,
+}
+
+/// What Traefik reads when it starts: it is asked for once, until it starts again.
+struct Fixed {
+    start: Timestamp,
+    overview: Overview,
+    entry_points: Vec<EntryPoint>,
 }
 
 /// The small answers. What did not come is None.
@@ -104,13 +142,19 @@ const RAWDATA: &str = "/api/rawdata";
 const CERTIFICATES: &str = "/api/certificates";
 
 impl Status {
-    pub(crate) fn new(access: Access, max_objects: usize, files: Files) -> Result<Self, ApiError> {
+    pub(crate) fn new(
+        access: Access,
+        max_objects: usize,
+        files: Files,
+    ) -> Result<Self, StartError> {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
         Ok(Self {
+            runtime: Some(runtime.enable_all().build()?),
             files,
             routers: None,
             api: Arc::new(Api::new(access)?),
             max_objects,
-            turn: tokio::sync::Mutex::new(None),
+            turn: tokio::sync::Mutex::default(),
             last: Mutex::new(Last::default()),
         })
     }
@@ -122,56 +166,63 @@ impl Status {
     }
 
     /// Asks for everything and shows what came. True when that is routers, services and middlewares, and why it is not all.
-    async fn ask(&self, deadline: Instant, out: &mut Vec<Family>) -> (bool, Result<(), ApiError>) {
+    async fn ask(&self, deadline: Instant, out: &mut Shown) -> (bool, Result<(), ApiError>) {
         let turn = tokio::time::timeout_at(deadline.into(), self.turn.lock()).await;
-        let Ok(mut made) = turn else {
+        let Ok(mut turn) = turn else {
             return (false, Err(ApiError::Deadline(RAWDATA)));
         };
         let session = match self.api.session(deadline) {
             Ok(session) => session,
             Err(error) => return (false, Err(error)),
         };
-        let (large, (small, told)) = tokio::join!(session.get(RAWDATA), small(&session));
+        // Nothing has looked after the connections since the last scrape. Once round the event loop it is heard which of them Traefik has
+        // closed, and once more those are given up, before one of them is used.
+        for _ in 0..2 {
+            tokio::task::yield_now().await;
+        }
+        let spare = std::mem::take(&mut turn.spare);
+        let large = session.get_into(RAWDATA, spare);
+        let (large, (small, told)) = tokio::join!(large, small(&session, &mut turn.fixed));
         show::facts(
             small.version.as_ref(),
             small.overview.as_ref(),
             small.entry_points.as_deref().unwrap_or_default(),
-            out,
+            &mut out.families,
         );
         let shown =
-            large.and_then(|rawdata| self.show(&mut made, rawdata, small.certificates, out));
-        let loaded = made.as_ref().and_then(|it| it.loaded.as_ref());
-        self.files.compare(loaded.filter(|_| shown.is_ok()), out);
+            large.and_then(|rawdata| self.make(&mut turn, rawdata, small.certificates, out));
+        let loaded = turn.made.as_ref().and_then(|it| it.loaded.as_ref());
+        self.files
+            .compare(loaded.filter(|_| shown.is_ok()), &mut out.families);
         match shown {
             Ok(of_certificates) => (true, told.and(of_certificates)),
             Err(error) => (false, Err(error)),
         }
     }
 
-    /// Shows the large answer, and certificates, which are good for nothing without it. The inner result is the certificates'.
-    fn show(
+    /// Makes metrics of the large answer, and of certificates, which are good for nothing without it. The inner result is the certificates'.
+    fn make(
         &self,
-        made: &mut Option<Made>,
+        turn: &mut Turn,
         rawdata: Vec<u8>,
         certificates: Option<Vec<u8>>,
-        out: &mut Vec<Family>,
+        out: &mut Shown,
     ) -> Result<Result<(), ApiError>, ApiError> {
-        if let Some(made) = made
-            && made.rawdata == rawdata
-            && made.certificates == certificates
-        {
-            out.extend_from_slice(&made.families);
+        let is_same = |it: &Made| it.rawdata == rawdata && it.certificates == certificates;
+        if let Some(made) = turn.made.as_ref().filter(|it| is_same(it)) {
+            made.show(out);
+            turn.spare = rawdata;
             return Ok(Ok(()));
         }
-        // Not in memory twice.
-        *made = None;
-        let data = rawdata::read(&rawdata, self.max_objects);
-        let data = data.map_err(|source| ApiError::Answer {
+        let old = turn.made.take().unwrap_or_default();
+        let data = rawdata::read_again(&rawdata, self.max_objects, &old.rawdata, old.data);
+        turn.spare = old.rawdata;
+        let mut data = data.map_err(|source| ApiError::Answer {
             path: RAWDATA,
             source,
         })?;
         let mut families = vec![Family::single(&ANSWER_BYTES, count(rawdata.len()))];
-        show::data(&data, self.max_objects, &mut families);
+        show::data(&mut data, self.max_objects, &mut families);
         let listed = certificates
             .as_deref()
             .map(serde_json::from_slice::<Vec<Certificate>>);
@@ -181,7 +232,7 @@ impl Status {
         });
         let is_fine = listed.map(|it| {
             if let Some(listed) = it {
-                certificates::families(&listed, &data, self.max_objects, &mut families);
+                certificates::families(&listed, &mut data, self.max_objects, &mut families);
             }
         });
         let loaded = (!self.files.are_none())
@@ -191,17 +242,16 @@ impl Status {
             let routers = Arc::new(show::routers(&data));
             *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(routers);
         }
-        drop(data);
-        // Of two with one name, one is shown: no more can be.
-        let (families, _conflicts) = exposition::gather(families);
-        out.extend_from_slice(&families);
-        *made = Some(Made {
+        let made = Made {
             rawdata,
             // What could not be read is tried anew, so that it is told anew.
             certificates: certificates.filter(|_| is_fine.is_ok()),
-            families,
+            data,
+            families: pairs(families, old.families),
             loaded,
-        });
+        };
+        made.show(out);
+        turn.made = Some(made);
         Ok(is_fine)
     }
 
@@ -226,8 +276,63 @@ impl Status {
     }
 }
 
+impl Drop for Status {
+    fn drop(&mut self) {
+        // It is dropped where nothing may wait, as for the end of an event loop.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Made {
+    fn show(&self, out: &mut Shown) {
+        out.kept
+            .extend(self.families.iter().map(|it| Arc::clone(&it.shown)));
+    }
+}
+
+/// What is made of families; of one that was made before, nothing anew.
+fn pairs(families: Vec<Family>, old: Vec<Pair>) -> Vec<Pair> {
+    let mut old: BTreeMap<_, _> = old
+        .into_iter()
+        .map(|it| (it.made.name().to_owned(), it))
+        .collect();
+    let mut merged: BTreeMap<String, Family> = BTreeMap::new();
+    for mut family in families {
+        match merged.get_mut(family.name()) {
+            Some(first) => first.metrics.append(&mut family.metrics),
+            None => drop(merged.insert(family.name().to_owned(), family)),
+        }
+    }
+    let pair = |(name, made): (String, Family)| match old.remove(&name) {
+        Some(pair) if are_equal(&pair.made, &made) => pair,
+        _ => Pair {
+            shown: Kept::new(made.clone()),
+            made,
+        },
+    };
+    merged.into_iter().map(pair).collect()
+}
+
+fn are_equal(a: &Family, b: &Family) -> bool {
+    let mut both = a.metrics.iter().zip(&b.metrics);
+    a.metrics.len() == b.metrics.len()
+        && both.all(|(a, b)| {
+            a.value == b.value && (are_one(&a.labels, &b.labels) || a.labels == b.labels)
+        })
+}
+
+/// Whether two sets of labels are one in memory, as they are for an object that has not changed. No two texts of theirs are in one place
+/// but empty ones.
+fn are_one(a: &Labels, b: &Labels) -> bool {
+    let mut values = a.iter().zip(b.iter()).map(|(a, b)| (a.1, b.1));
+    let texts = values.find(|it| !it.0.is_empty());
+    a.len() == b.len() && texts.is_some_and(|(a, b)| std::ptr::eq(a, b))
+}
+
 /// The small answers, in turn. One that cannot be had does not keep the others from coming, unless there is no time.
-async fn small(session: &Session<'_>) -> (Small, Result<(), ApiError>) {
+async fn small(session: &Session<'_>, fixed: &mut Option<Fixed>) -> (Small, Result<(), ApiError>) {
     let mut answers = Small::default();
     let mut first = Ok(());
     let mut note = |error: ApiError| {
@@ -239,13 +344,27 @@ async fn small(session: &Session<'_>) -> (Small, Result<(), ApiError>) {
         Ok(version) => answers.version = Some(version),
         Err(error) => note(error),
     }
-    match session.json("/api/overview").await {
-        Ok(overview) => answers.overview = Some(overview),
-        Err(error) => note(error),
-    }
-    match session.json("/api/entrypoints").await {
-        Ok(entry_points) => answers.entry_points = Some(entry_points),
-        Err(error) => note(error),
+    let start = answers.version.as_ref().and_then(|it| it.start);
+    if let Some(known) = fixed.as_ref().filter(|it| Some(it.start) == start) {
+        answers.overview = Some(known.overview.clone());
+        answers.entry_points = Some(known.entry_points.clone());
+    } else {
+        match session.json("/api/overview").await {
+            Ok(overview) => answers.overview = Some(overview),
+            Err(error) => note(error),
+        }
+        match session.json("/api/entrypoints").await {
+            Ok(entry_points) => answers.entry_points = Some(entry_points),
+            Err(error) => note(error),
+        }
+        let both = answers.overview.clone().zip(answers.entry_points.clone());
+        *fixed = start
+            .zip(both)
+            .map(|(start, (overview, entry_points))| Fixed {
+                start,
+                overview,
+                entry_points,
+            });
     }
     match session.get(CERTIFICATES).await {
         Ok(certificates) => answers.certificates = Some(certificates),
@@ -262,19 +381,29 @@ impl Collector for Status {
     }
 
     fn collect(&self, scrape: &Scrape, out: &mut Vec<Family>) -> Result<(), CollectError> {
+        let mut shown = Shown::default();
+        let result = self.show(scrape, &mut shown);
+        out.append(&mut shown.families);
+        out.extend(shown.kept.iter().map(|it| it.family().clone()));
+        result
+    }
+
+    fn show(&self, scrape: &Scrape, out: &mut Shown) -> Result<(), CollectError> {
         let margin = MARGIN.min(scrape.remaining(Duration::ZERO) / 4);
         let deadline = scrape
             .deadline
             .checked_sub(margin)
             .unwrap_or(scrape.deadline);
-        let asked = self.ask(deadline, out);
-        let (is_up, result) = tokio::runtime::Handle::current().block_on(asked);
+        let Some(runtime) = &self.runtime else {
+            return Err(CollectError::NoData);
+        };
+        let (is_up, result) = runtime.block_on(self.ask(deadline, out));
         let reason = result.as_ref().err().map(ApiError::reason);
         let mut failures = Family::of(&FAILURE);
         for known in ApiError::REASONS {
             failures.push(&[known], number(reason == Some(*known)));
         }
-        out.extend([
+        out.families.extend([
             Family::single(&UP, number(is_up)),
             Family::single(&COMPLETE, number(result.is_ok())),
             failures,
@@ -295,4 +424,133 @@ const fn number(is: bool) -> f64 {
 )]
 const fn count(count: usize) -> f64 {
     count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use exposition::Family;
+
+    use super::{pairs, rawdata, rawdata::RawData, show};
+
+    /// Servers that change their minds, objects that come, go and change, services that are named and missing.
+    struct Network {
+        routers: Vec<(u32, u32)>,
+        services: Vec<(u32, u32)>,
+        state: u64,
+    }
+
+    impl Network {
+        fn next(&mut self, below: u32) -> u32 {
+            self.state = self
+                .state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            u32::try_from(self.state >> 33).unwrap() % below
+        }
+
+        fn step(&mut self) {
+            for _ in 0..self.next(4) {
+                let (number, value) = (self.next(12), self.next(1000));
+                let is_router = self.next(2) == 0;
+                let how = self.next(4);
+                let all = if is_router {
+                    &mut self.routers
+                } else {
+                    &mut self.services
+                };
+                all.retain(|it| it.0 != number);
+                if how > 0 {
+                    all.push((number, value));
+                    all.sort_unstable();
+                }
+            }
+        }
+
+        fn json(&mut self) -> String {
+            let router = |(number, value): &(u32, u32)| {
+                let status = ["enabled", "disabled", "warning"][*value as usize % 3];
+                let error = if value % 3 == 0 {
+                    ""
+                } else {
+                    ",\"error\":[\"e\"]"
+                };
+                format!(
+                    r#""r{number:02}@f":{{"rule":"Host(`h{value}`)","service":"s{:02}","status":"{status}"{error}}}"#,
+                    value % 14
+                )
+            };
+            let service = |(number, value): &(u32, u32)| {
+                let word = if value % 2 == 0 { "UP" } else { "DOWN" };
+                let its = match value % 5 {
+                    0 => format!(
+                        r#""weighted":{{"services":[{{"name":"s{:02}"}}]}}"#,
+                        value % 13
+                    ),
+                    1 => r#""loadBalancer":{"servers":[{"url":"u"}]}"#.to_owned(),
+                    _ => format!(
+                        r#""loadBalancer":{{"servers":[{{"url":"u"}},{{"url":"v{value}"}}],"healthCheck":{{}}}},"serverStatus":{{"u":"{word}","v{value}":"UP"}}"#
+                    ),
+                };
+                format!(r#""s{number:02}@f":{{{its},"status":"enabled"}}"#)
+            };
+            let mut routers: Vec<_> = self.routers.iter().map(router).collect();
+            let services: Vec<_> = self.services.iter().map(service).collect();
+            let between = ["", "", " ", "\n\t"][self.next(4) as usize];
+            if self.next(8) == 0 {
+                routers.reverse();
+            }
+            let [routers, services] = [routers, services].map(|it| it.join(&format!(",{between}")));
+            let [routers, services] = [("routers", routers), ("services", services)]
+                .map(|(name, it)| format!(r#""{name}":{{{between}{it}}}"#));
+            match self.next(16) {
+                0 => format!("{{{services}}}"),
+                1 => format!("{{{services},{routers}}}"),
+                _ => format!("{{{routers},{between}{services}}}"),
+            }
+        }
+    }
+
+    fn shown(data: &mut RawData, max: usize) -> Vec<Family> {
+        let mut families = Vec::new();
+        show::data(data, max, &mut families);
+        families
+    }
+
+    /// What is taken over from answer to answer is what would have been made anew.
+    #[test]
+    fn answers_one_after_another() {
+        for max in [100, 7] {
+            let mut network = Network {
+                routers: Vec::new(),
+                services: Vec::new(),
+                state: 7,
+            };
+            let (mut before, mut data) = (String::new(), RawData::default());
+            let mut known = Vec::new();
+            let (mut kept, mut made) = (0, 0);
+            for _ in 0..2_000 {
+                network.step();
+                let json = network.json();
+                data = rawdata::read_again(json.as_bytes(), max, before.as_bytes(), data).unwrap();
+                let mut fresh = rawdata::read(json.as_bytes(), max).unwrap();
+                let families = shown(&mut data, max);
+                assert_eq!(families, shown(&mut fresh, max), "{before}\n{json}");
+                let old: Vec<_> = known
+                    .iter()
+                    .map(|it: &super::Pair| Arc::clone(&it.shown))
+                    .collect();
+                known = pairs(families.clone(), known);
+                for pair in &known {
+                    let (expect, _) = exposition::gather(vec![pair.made.clone()]);
+                    assert_eq!(std::slice::from_ref(pair.shown.family()), expect);
+                    let is_kept = old.iter().any(|it| Arc::ptr_eq(it, &pair.shown));
+                    *if is_kept { &mut kept } else { &mut made } += 1;
+                }
+                before = json;
+            }
+            assert!(kept > made && made > 1_000, "{kept} {made}");
+        }
+    }
 }

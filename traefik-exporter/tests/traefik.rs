@@ -8,10 +8,16 @@ mod counted;
 mod exporter;
 #[path = "traefik/fake.rs"]
 mod fake;
+#[path = "traefik/grafana.rs"]
+mod grafana;
 #[path = "traefik/hostile.rs"]
 mod hostile;
+#[path = "traefik/ledger.rs"]
+mod ledger;
 #[path = "traefik/network.rs"]
 mod network;
+#[path = "traefik/packaged.rs"]
+mod packaged;
 #[path = "traefik/passing.rs"]
 mod passing;
 #[path = "traefik/probing.rs"]

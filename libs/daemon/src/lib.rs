@@ -3,6 +3,7 @@
 
 pub mod flags;
 pub mod http;
+mod kept;
 mod listen;
 pub mod log;
 mod memory;
@@ -15,6 +16,7 @@ mod tls;
 mod web_config;
 
 pub use flags::{CommonFlags, FileFlags, FlagsError, WebFlags};
+pub use kept::{Kept, Shown};
 pub use listen::ListenError;
 pub use log::chain;
 pub use own_metrics::{families_of, own_families};

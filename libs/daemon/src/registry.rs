@@ -15,7 +15,7 @@ use std::{
 use exposition::{Family, Kind, Labels};
 use tokio::sync::Notify;
 
-use crate::chain;
+use crate::{Shown, chain};
 
 /// How many collectors of a scrape run at a time while all of them make progress: an agent leaves the processors to others.
 const WORKERS: usize = 2;
@@ -36,6 +36,14 @@ pub trait Collector: Send + Sync + 'static {
     /// # Errors
     /// [`CollectError::NoData`] when the machine has no such thing, [`CollectError::Failed`] when reading failed.
     fn collect(&self, scrape: &Scrape, out: &mut Vec<Family>) -> Result<(), CollectError>;
+
+    /// The same, for one that keeps families from scrape to scrape. This is what is called.
+    ///
+    /// # Errors
+    /// As [`Collector::collect`].
+    fn show(&self, scrape: &Scrape, out: &mut Shown) -> Result<(), CollectError> {
+        self.collect(scrape, &mut out.families)
+    }
 }
 
 /// What a collector is told about the scrape it is part of.
@@ -130,7 +138,7 @@ enum CallState {
 
 struct Outcome {
     index: usize,
-    families: Vec<Family>,
+    shown: Shown,
     result: Result<(), CollectError>,
     duration: Duration,
 }
@@ -190,14 +198,14 @@ impl Registry {
 
     /// Runs the collectors that the filter lets through and returns at the deadline at the latest. A collector that fails,
     /// panics or is not back costs its own metrics; its `success` is then 0.
-    pub async fn scrape(&self, filter: &Filter, deadline: Instant) -> Vec<Family> {
+    pub async fn scrape(&self, filter: &Filter, deadline: Instant) -> Shown {
         let chosen = |slot: &Slot| {
             let name = slot.collector.name();
             let named = |list: &[String]| list.iter().any(|it| it == name);
             (filter.collect.is_empty() || named(&filter.collect)) && !named(&filter.exclude)
         };
         let slots: Vec<_> = self.slots.iter().filter(|it| chosen(it)).cloned().collect();
-        let mut families = Vec::new();
+        let mut shown = Shown::default();
         let mut ends: BTreeMap<usize, (Result<(), CollectError>, Duration)> = BTreeMap::new();
         let queue = Arc::new(Queue::new(&slots, deadline));
         for index in queue.hung() {
@@ -229,7 +237,8 @@ impl Registry {
         // Whoever was faster: where two have a name in common, the earlier in the list has the say.
         outcomes.sort_by_key(|it| it.index);
         for outcome in outcomes {
-            families.extend(outcome.families);
+            shown.families.extend(outcome.shown.families);
+            shown.kept.extend(outcome.shown.kept);
             ends.insert(outcome.index, (outcome.result, outcome.duration));
         }
         for (index, started) in given_up {
@@ -241,8 +250,8 @@ impl Registry {
             ends.entry(index)
                 .or_insert((Err(error), took.unwrap_or_default()));
         }
-        families.extend(self.report(&slots, ends));
-        families
+        shown.families.extend(self.report(&slots, ends));
+        shown
     }
 
     fn report(
@@ -370,16 +379,16 @@ impl Queue {
                 }
                 *state = CallState::Running(begin);
             }
-            let mut families = Vec::new();
+            let mut shown = Shown::default();
             let scrape = Scrape {
                 deadline: self.deadline,
             };
             let result = catch_unwind(AssertUnwindSafe(|| {
-                slot.collector.collect(&scrape, &mut families)
+                slot.collector.show(&scrape, &mut shown)
             }));
             let result = result.unwrap_or_else(|panic| {
                 // What a panic left behind may be half a family.
-                families.clear();
+                shown = Shown::default();
                 Err(CollectError::failed(format!(
                     "panicked: {}",
                     message(&*panic)
@@ -393,7 +402,7 @@ impl Queue {
             *state = CallState::Done;
             let outcome = Outcome {
                 index,
-                families,
+                shown,
                 result,
                 duration: begin.elapsed(),
             };

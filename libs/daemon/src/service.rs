@@ -27,6 +27,7 @@ use crate::{
     http::{
         self, Handler, Limits, Method, Reply, Request, StatusCode, landing, server::Server, text,
     },
+    kept,
     listen::{self, ListenError},
     log, memory,
     own_metrics::{OwnMetrics, families_of},
@@ -336,18 +337,18 @@ impl Pages {
             refresh().await;
         }
         let wanted = scrape_deadline(request.header("x-prometheus-scrape-timeout-seconds"));
-        let mut families = settings.registry.scrape(&filter, begin + wanted).await;
-        families.extend(self.own.families(settings.web.disable_exporter_metrics));
+        let mut shown = settings.registry.scrape(&filter, begin + wanted).await;
+        let own = self.own.families(settings.web.disable_exporter_metrics);
+        shown.families.extend(own);
         for registry in &settings.own {
-            families.extend(families_of(registry));
+            shown.families.extend(families_of(registry));
         }
-        let (families, conflicts) = exposition::gather(families);
+        let format = Format::negotiate(request.header("accept"));
+        let (body, conflicts) = kept::page(shown, format);
         for conflict in conflicts {
             self.own.errors.inc();
             tracing::debug!(error = %conflict, "metric left out");
         }
-        let format = Format::negotiate(request.header("accept"));
-        let body = exposition::write(&families, format);
         http::reply(StatusCode::OK, format.content_type(), body)
     }
 }

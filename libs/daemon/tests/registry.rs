@@ -67,7 +67,8 @@ fn registry(collectors: Vec<Box<dyn Collector>>) -> Registry {
 async fn scrape(registry: &Registry, deadline: Duration) -> String {
     let families = registry
         .scrape(&Filter::default(), Instant::now() + deadline)
-        .await;
+        .await
+        .families;
     summary(families)
 }
 
@@ -204,7 +205,7 @@ async fn filters() {
             Err(error) => Err(error),
             Ok(()) => {
                 let deadline = Instant::now() + Duration::from_secs(30);
-                let families = registry.scrape(&filter, deadline).await;
+                let families = registry.scrape(&filter, deadline).await.families;
                 let values = families.iter().filter(|it| it.name() == "test_value");
                 let mut names: Vec<_> = values
                     .flat_map(|it| &it.metrics)

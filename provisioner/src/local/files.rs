@@ -8,6 +8,7 @@ use super::{
     Extra, cassandra,
     network::{Ports, further_ports, host_name, ours},
     state::{Health, Network, ProgramSpec, State},
+    traefik,
 };
 use crate::{
     config::Config,
@@ -86,6 +87,10 @@ pub(super) fn plan(
     if with.contains(&Extra::Cassandra) {
         files.extend(cassandra::files(state, ports)?);
         programs.extend(cassandra::programs(state, ports, &files)?);
+    }
+    if with.contains(&Extra::Traefik) {
+        files.extend(traefik::files(state, ports)?);
+        programs.extend(traefik::programs(state, ports, &files)?);
     }
     let mut hint = None;
     match grafana() {
@@ -233,7 +238,7 @@ fn prometheus(state: &State, ports: &Ports) -> anyhow::Result<Vec<String>> {
 }
 
 /// A text as YAML takes it in double quotes: JSON's form is one of those.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
@@ -251,6 +256,13 @@ fn prometheus_yml(ports: &Ports, with: &[Extra]) -> String {
     ];
     if with.contains(&Extra::Cassandra) {
         jobs.push(("cassandra", "cassandra-exporter"));
+    }
+    if with.contains(&Extra::Traefik) {
+        // Its own metrics are Traefik's, whose removed routers show for one scrape: so the exporter does not pass them.
+        jobs.extend([
+            ("traefik", "traefik"),
+            ("traefik-exporter", "traefik-exporter"),
+        ]);
     }
     for (job, program) in jobs {
         text.push_str(&format!(

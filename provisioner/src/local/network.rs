@@ -27,6 +27,13 @@ const DEFAULTS: &[(&str, u16)] = &[
     ("inbox-smtp", 8026),
     ("node-exporter", 9100),
     ("prometheus", 9090),
+    ("sample-1", 8081),
+    ("sample-2", 8082),
+    ("traefik", 8080),
+    ("traefik-exporter", 9101),
+    ("traefik-ledger", 50051),
+    ("traefik-privileged", 50052),
+    ("traefik-secure", 8443),
 ];
 
 /// The further ports of programs that listen on several.
@@ -36,6 +43,10 @@ const FURTHER: &[(&str, &[&str])] = &[
         &["cassandra-jmx", "cassandra-jolokia", "cassandra-storage"],
     ),
     ("inbox", &["inbox-smtp"]),
+    (
+        "traefik",
+        &["traefik-ledger", "traefik-privileged", "traefik-secure"],
+    ),
 ];
 
 /// Those that a program has besides its own.
@@ -46,7 +57,11 @@ pub(super) fn further_ports(program: &str) -> &'static [&'static str] {
 
 /// Which part a port belongs to; None for those that are always there.
 fn part_of(port: &str) -> Option<Extra> {
-    port.starts_with("cassandra").then_some(Extra::Cassandra)
+    match port.split('-').next()? {
+        "cassandra" => Some(Extra::Cassandra),
+        "sample" | "traefik" => Some(Extra::Traefik),
+        _ => None,
+    }
 }
 
 /// A port for each program.
@@ -224,7 +239,7 @@ mod tests {
             ),
             (
                 "prom=1",
-                "--ports: there is no program \"prom\"; there are alert-router, cassandra, cassandra-exporter, cassandra-jmx, cassandra-jolokia, cassandra-storage, grafana, inbox, inbox-smtp, node-exporter, prometheus",
+                "--ports: there is no program \"prom\"; there are alert-router, cassandra, cassandra-exporter, cassandra-jmx, cassandra-jolokia, cassandra-storage, grafana, inbox, inbox-smtp, node-exporter, prometheus, sample-1, sample-2, traefik, traefik-exporter, traefik-ledger, traefik-privileged, traefik-secure",
             ),
             ("inbox=70000", "--ports: \"70000\" is no port of 0 to 65535"),
             ("inbox=9090", "--ports: two programs have the port 9090"),

@@ -221,7 +221,7 @@ pub(super) fn logs(
     lines: usize,
     follow: bool,
 ) -> anyhow::Result<ExitCode> {
-    let folder = state.path("logs");
+    let folder = state.logs();
     let entries = fs::read_dir(&folder).with_context(|| {
         format!(
             "there are no logs in {}; start the local network with `provisioner local up`",

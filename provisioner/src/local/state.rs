@@ -140,8 +140,12 @@ impl State {
         self.path("control.sock")
     }
 
+    pub(super) fn logs(&self) -> PathBuf {
+        self.path("logs")
+    }
+
     pub(super) fn log(&self, program: &str) -> PathBuf {
-        self.path("logs").join(format!("{program}.log"))
+        self.logs().join(format!("{program}.log"))
     }
 
     /// Makes the folder, for this user only, and proves that it can be written to and has room.
@@ -160,7 +164,7 @@ impl State {
                 self.folder.display()
             )
         };
-        fs::create_dir_all(self.path("logs")).with_context(advice)?;
+        fs::create_dir_all(self.logs()).with_context(advice)?;
         fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o700))
             .with_context(advice)?;
         let probe = self.path(".probe");

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     os::unix::{fs::PermissionsExt as _, process::ExitStatusExt as _},
+    path::Path,
     process::{ExitCode, Stdio},
     time::{Duration, Instant},
 };
@@ -358,7 +359,7 @@ impl Supervisor {
             let before = program.child.as_ref().map(|it| it.1);
             program.reap();
             if program.due.is_some_and(|it| it <= Instant::now()) {
-                rotate(&self.state, &program.spec.name);
+                rotate(&self.state.log(&program.spec.name));
                 if let Err(error) = program.start(&self.state) {
                     tracing::error!(
                         program = program.spec.name,
@@ -378,9 +379,8 @@ impl Supervisor {
             if program.child.is_some() {
                 program.healthy = is_healthy(&self.http, &program.spec).await;
             }
-            rotate(&self.state, &program.spec.name);
         }
-        rotate(&self.state, "supervisor");
+        rotate_all(&self.state);
     }
 
     /// For those who come after a supervisor that was killed.
@@ -424,13 +424,22 @@ async fn is_healthy(http: &client::Client, spec: &ProgramSpec) -> bool {
     }
 }
 
+/// Those of programs, and those that programs write themselves.
+fn rotate_all(state: &State) {
+    let entries = fs::read_dir(state.logs()).into_iter().flatten().flatten();
+    for path in entries.map(|it| it.path()) {
+        if path.extension().is_some_and(|it| it == "log") {
+            rotate(&path);
+        }
+    }
+}
+
 /// Begins a log anew that has grown too large; programs append, so that they go on at its start.
-fn rotate(state: &State, name: &str) {
-    let path = state.log(name);
-    if fs::metadata(&path).is_ok_and(|it| it.len() > MAX_LOG) {
-        let copied = fs::copy(&path, path.with_extension("log.1"));
+fn rotate(path: &Path) {
+    if fs::metadata(path).is_ok_and(|it| it.len() > MAX_LOG) {
+        let copied = fs::copy(path, path.with_extension("log.1"));
         let emptied =
-            copied.and_then(|_| fs::OpenOptions::new().write(true).open(&path)?.set_len(0));
+            copied.and_then(|_| fs::OpenOptions::new().write(true).open(path)?.set_len(0));
         if let Err(error) = emptied {
             tracing::warn!(%error, log = %path.display(), "cannot begin a log anew");
         }

@@ -1,14 +1,18 @@
 //! `/api/rawdata`: routers, middlewares and services of all protocols, in one answer. Read in one pass; what is not shown is digested and
-//! dropped, and of what is beyond the bound only the count stays.
+//! dropped, and of what is beyond the bound only the count stays. Of the next answer only the objects that differ are read.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData};
+mod reader;
 
+use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData, ops::Range};
+
+use exposition::Labels;
 use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess,
     Visitor,
 };
 use serde_json::Value;
 
+use self::reader::Reader;
 use crate::digest::Digest;
 
 /// Characters of a name, a rule or an address that are shown.
@@ -38,7 +42,8 @@ pub(crate) struct Protocol {
 /// Objects of a kind, sorted by name.
 #[derive(Debug)]
 pub(crate) struct Objects<T> {
-    pub(crate) all: Vec<Object<T>>,
+    /// Each in memory of its own, as they move from answer to answer.
+    pub(crate) all: Vec<Box<Object<T>>>,
     /// Those that are beyond the bound.
     pub(crate) omitted: usize,
     /// By provider; those that are omitted, too.
@@ -56,6 +61,20 @@ pub(crate) struct Object<T> {
     /// What is wrong with it; empty when nothing is.
     pub(crate) error: String,
     pub(crate) its: T,
+    /// As it was last shown.
+    pub(crate) labels: Option<ObjectLabels>,
+    digest: Digest,
+    /// Where it stands in the answer, with its name.
+    place: Range<usize>,
+}
+
+/// Labels of an object's metrics, which are made when it is first shown. Those that its kind has not are empty.
+#[derive(Debug, Default)]
+pub(crate) struct ObjectLabels {
+    pub(crate) info: Labels,
+    pub(crate) error: Labels,
+    pub(crate) without: Labels,
+    pub(crate) servers: Labels,
 }
 
 /// What Traefik makes of an object. The order is the one of [`Objects::counts`].
@@ -70,10 +89,23 @@ pub(crate) enum State {
 #[derive(Debug, Default)]
 pub(crate) struct Router {
     pub(crate) service: String,
+    /// Where it was found when it was last looked for.
+    pub(crate) target: Option<Target>,
     pub(crate) rule: String,
+    /// Hosts that the rule names, when somebody has looked.
+    pub(crate) hosts: Option<Vec<String>>,
     /// With commas between them.
     pub(crate) entry_points: String,
     pub(crate) tls: Tls,
+}
+
+/// A service that a router names.
+#[derive(Debug)]
+pub(crate) struct Target {
+    /// With its provider.
+    pub(crate) name: String,
+    /// Its place among the services.
+    pub(crate) at: usize,
 }
 
 /// Who ends TLS.
@@ -106,6 +138,8 @@ pub(crate) struct Server {
     pub(crate) url: String,
     /// What Traefik says; without a check it says UP whatever is true.
     pub(crate) is_up: Option<bool>,
+    /// Of its metrics, as it was last shown.
+    pub(crate) labels: Option<Labels>,
 }
 
 /// What a service does, by its key.
@@ -177,9 +211,21 @@ impl<T> Default for Objects<T> {
 
 impl<T> Objects<T> {
     pub(crate) fn get(&self, name: &str) -> Option<&Object<T>> {
-        let found = self.all.binary_search_by(|it| it.name.as_str().cmp(name));
-        found.ok().and_then(|at| self.all.get(at))
+        let at = self.position(name)?;
+        self.all.get(at).map(|it| &**it)
     }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        let found = self.all.binary_search_by(|it| it.name.as_str().cmp(name));
+        found.ok()
+    }
+}
+
+fn named<'a>(object: &str, service: &'a str) -> Cow<'a, str> {
+    if service.contains('@') {
+        return Cow::Borrowed(service);
+    }
+    Cow::Owned(format!("{service}@{}", provider(object)))
 }
 
 /// A service that gives requests to others may be one of them.
@@ -188,10 +234,20 @@ const MAX_DEPTH: usize = 8;
 impl Objects<Service> {
     /// The service that an object names, with or without the provider, which is the object's own then.
     pub(crate) fn named_by(&self, object: &str, service: &str) -> Option<&Object<Service>> {
-        if service.contains('@') {
-            return self.get(service);
+        self.get(&named(object, service))
+    }
+
+    /// Where the service of a router is. True when it is where it was before, by the same name.
+    pub(crate) fn find(&self, router: &mut Object<Router>) -> (Option<usize>, bool) {
+        if let Some(Target { name, at }) = &router.its.target
+            && self.all.get(*at).is_some_and(|it| it.name == *name)
+        {
+            return (Some(*at), true);
         }
-        self.get(&format!("{service}@{}", provider(object)))
+        let name = named(&router.name, &router.its.service).into_owned();
+        let at = self.position(&name);
+        router.its.target = at.map(|at| Target { name, at });
+        (at, false)
     }
 
     /// Whether requests find no server: all that Traefik looks after are down, or there are none. None when that is not known.
@@ -262,10 +318,86 @@ impl Service {
 
 /// Reads an answer, with at most `max` objects of a kind and `max` servers of a service.
 pub(crate) fn read(json: &[u8], max: usize) -> Result<RawData, serde_json::Error> {
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
-    let data = Whole { max }.deserialize(&mut deserializer)?;
-    deserializer.end()?;
+    read_again(json, max, &[], RawData::default())
+}
+
+/// Reads an answer after another one, of which what stayed the same is taken over.
+pub(crate) fn read_again(
+    json: &[u8],
+    max: usize,
+    before: &[u8],
+    mut old: RawData,
+) -> Result<RawData, serde_json::Error> {
+    let mut data = RawData::default();
+    let mut reader = Reader::new(json);
+    reader.members(|reader| {
+        let Text(key) = reader.key()?;
+        let (new, old) = (&mut data, &mut old);
+        let how = (before, max);
+        match key.as_ref() {
+            "routers" => objects(reader, &mut new.http.routers, &mut old.http.routers, how),
+            "services" => objects(reader, &mut new.http.services, &mut old.http.services, how),
+            "middlewares" => {
+                let (new, old) = (&mut new.http.middlewares, &mut old.http.middlewares);
+                objects(reader, new, old, how)
+            }
+            "tcpRouters" => objects(reader, &mut new.tcp.routers, &mut old.tcp.routers, how),
+            "tcpServices" => objects(reader, &mut new.tcp.services, &mut old.tcp.services, how),
+            "tcpMiddlewares" => {
+                let (new, old) = (&mut new.tcp.middlewares, &mut old.tcp.middlewares);
+                objects(reader, new, old, how)
+            }
+            "udpRouters" => objects(reader, &mut new.udp.routers, &mut old.udp.routers, how),
+            "udpServices" => objects(reader, &mut new.udp.services, &mut old.udp.services, how),
+            _ => reader.value().map(drop),
+        }
+    })?;
+    reader.end()?;
     Ok(data)
+}
+
+/// Reads the objects of a kind. Traefik sorts them by name: so each is looked for where the one before it was found.
+fn objects<T: Part>(
+    reader: &mut Reader<'_>,
+    new: &mut Objects<T>,
+    old: &mut Objects<T>,
+    (before, max): (&[u8], usize),
+) -> Result<(), serde_json::Error> {
+    *new = Objects::default();
+    let mut old = std::mem::take(&mut old.all).into_iter().peekable();
+    new.all.reserve_exact(old.len());
+    reader.members(|reader| {
+        let is_next = |place: &Range<usize>| {
+            let text = before.get(place.clone());
+            text.is_some_and(|it| reader.is_next(it))
+        };
+        if let Some(mut object) = old.next_if(|it| is_next(&it.place)) {
+            object.place = reader.skip(object.place.len());
+            new.add(object, max);
+            return Ok(());
+        }
+        let start = reader.place();
+        let Text(name) = reader.key()?;
+        let text = reader.value()?;
+        let mut object = Box::new(object(name, text)?);
+        object.place = start..reader.place();
+        // Those that this one takes the place of, or that are gone.
+        while old.next_if(|it| it.name <= object.name).is_some() {}
+        new.add(object, max);
+        Ok(())
+    })?;
+    if !new.all.is_sorted_by(|a, b| a.name < b.name) {
+        new.all.sort_by(|a, b| a.name.cmp(&b.name));
+        new.all.dedup_by(|b, a| a.name == b.name);
+    }
+    Ok(())
+}
+
+fn object<T: Part>(name: Cow<'_, str>, json: &str) -> Result<Object<T>, serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let (mut object, digest) = Whose::<T>(name, PhantomData).deserialize(&mut deserializer)?;
+    object.digest = Digest::of(&object.name).then(digest);
+    Ok(object)
 }
 
 /// At most so many characters of a text.
@@ -280,101 +412,17 @@ fn bounded(text: Cow<'_, str>, max: usize) -> String {
 #[derive(serde::Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-struct Whole {
-    max: usize,
-}
-
-impl<'de> DeserializeSeed<'de> for Whole {
-    type Value = RawData;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<RawData, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Whole {
-    type Value = RawData;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Traefik's routers, services and middlewares")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<RawData, A::Error> {
-        let mut data = RawData::default();
-        let max = self.max;
-        while let Some(Text(key)) = entries.next_key()? {
-            match key.as_ref() {
-                "routers" => data.http.routers = entries.next_value_seed(Seed::new(max))?,
-                "services" => data.http.services = entries.next_value_seed(Seed::new(max))?,
-                "middlewares" => data.http.middlewares = entries.next_value_seed(Seed::new(max))?,
-                "tcpRouters" => data.tcp.routers = entries.next_value_seed(Seed::new(max))?,
-                "tcpServices" => data.tcp.services = entries.next_value_seed(Seed::new(max))?,
-                "tcpMiddlewares" => {
-                    data.tcp.middlewares = entries.next_value_seed(Seed::new(max))?;
-                }
-                "udpRouters" => data.udp.routers = entries.next_value_seed(Seed::new(max))?,
-                "udpServices" => data.udp.services = entries.next_value_seed(Seed::new(max))?,
-                _ => {
-                    entries.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(data)
-    }
-}
-
-/// What reads the objects of a kind.
-struct Seed<T> {
-    max: usize,
-    of: PhantomData<T>,
-}
-
-impl<T> Seed<T> {
-    const fn new(max: usize) -> Self {
-        Self {
-            max,
-            of: PhantomData,
-        }
-    }
-}
-
-impl<'de, T: Part> DeserializeSeed<'de> for Seed<T> {
-    type Value = Objects<T>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Objects<T>, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de, T: Part> Visitor<'de> for Seed<T> {
-    type Value = Objects<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("objects by their names")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Objects<T>, A::Error> {
-        let mut objects = Objects::default();
-        while let Some(Text(name)) = entries.next_key()? {
-            let (object, digest) = entries.next_value_seed(Whose::<T>(name, PhantomData))?;
-            objects.digest = objects.digest.and(Digest::of(&object.name).then(digest));
-            objects.count(object.provider(), object.state);
-            if objects.all.len() < self.max {
-                objects.all.push(object);
-            } else {
-                objects.omitted += 1;
-            }
-        }
-        // Traefik sorts them.
-        if !objects.all.is_sorted_by(|a, b| a.name < b.name) {
-            objects.all.sort_by(|a, b| a.name.cmp(&b.name));
-            objects.all.dedup_by(|b, a| a.name == b.name);
-        }
-        Ok(objects)
-    }
-}
-
 impl<T> Objects<T> {
+    fn add(&mut self, object: Box<Object<T>>, max: usize) {
+        self.digest = self.digest.and(object.digest);
+        self.count(object.provider(), object.state);
+        if self.all.len() < max {
+            self.all.push(object);
+        } else {
+            self.omitted += 1;
+        }
+    }
+
     fn count(&mut self, provider: &str, state: State) {
         let is_new = !self.counts.contains_key(provider);
         let provider = if is_new && self.counts.len() >= MAX_PROVIDERS {
@@ -439,6 +487,9 @@ impl<'de, T: Part> Visitor<'de> for Whose<'de, T> {
             state: State::default(),
             error: String::new(),
             its: T::default(),
+            labels: None,
+            digest: Digest::default(),
+            place: 0..0,
         };
         let mut digest = Digest::default();
         while let Some(Text(key)) = entries.next_key()? {
@@ -718,7 +769,10 @@ impl<'de> Deserialize<'de> for Servers {
                 while let Some(OneServer(url, digest)) = items.next_element()? {
                     all.1 = all.1.and(digest);
                     if let Some(url) = url {
-                        all.0.push(Server { url, is_up: None });
+                        all.0.push(Server {
+                            url,
+                            ..Server::default()
+                        });
                     }
                 }
                 Ok(all)
@@ -837,6 +891,7 @@ mod tests {
         let server = |url: &str, is_up| Server {
             url: url.to_owned(),
             is_up,
+            labels: None,
         };
         let [a, b, c] = data.http.services.all.as_slice() else {
             panic!("{data:?}");

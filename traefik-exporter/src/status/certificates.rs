@@ -57,7 +57,7 @@ const MAX_HOSTS: usize = 100;
 
 pub(super) fn families(
     certificates: &[Certificate],
-    data: &RawData,
+    data: &mut RawData,
     max: usize,
     out: &mut Vec<Family>,
 ) {
@@ -101,8 +101,8 @@ pub(super) fn families(
         without: Family::of(&HOST_WITHOUT),
         counts: Family::of(&TLS_HOSTS),
     };
-    hosts.look("http", &data.http.routers);
-    hosts.look("tcp", &data.tcp.routers);
+    hosts.look("http", &mut data.http.routers);
+    hosts.look("tcp", &mut data.tcp.routers);
     out.extend([hosts.without, hosts.counts]);
 }
 
@@ -144,22 +144,26 @@ struct Hosts {
 }
 
 impl Hosts {
-    fn look(&mut self, protocol: &str, routers: &Objects<Router>) {
+    fn look(&mut self, protocol: &str, routers: &mut Objects<Router>) {
         let (mut present, mut missing) = (0, 0);
-        let routers = routers.all.iter();
+        let routers = routers.all.iter_mut();
         for router in routers.filter(|it| it.its.tls == Tls::Here && it.state != State::Disabled) {
-            for host in rule::hosts(&router.its.rule, MAX_HOSTS) {
-                if self.names.have(&host) {
+            let its = &mut router.its;
+            let hosts = its.hosts.take();
+            let hosts = hosts.unwrap_or_else(|| rule::hosts(&its.rule, MAX_HOSTS));
+            for host in &hosts {
+                if self.names.have(host) {
                     present += 1;
                     continue;
                 }
                 missing += 1;
                 if let Some(room) = self.room.checked_sub(1) {
                     self.room = room;
-                    let labels = [protocol, &router.name, router.provider(), cut(&host)];
+                    let labels = [protocol, &router.name, router.provider(), cut(host)];
                     self.without.push(&labels, number(true));
                 }
             }
+            router.its.hosts = Some(hosts);
         }
         for (word, hosts) in [("present", present), ("missing", missing)] {
             self.counts.push(&[protocol, word], count(hosts));

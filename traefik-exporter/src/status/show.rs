@@ -1,11 +1,13 @@
 //! Routers, services, middlewares, entry points and features, as families.
 
-use exposition::{Desc, Family, Kind};
+use exposition::{Desc, Family, Kind, Labels};
 
 use super::{count, number};
 use crate::api::{
     facts::{EntryPoint, Overview, Version},
-    rawdata::{Object, Objects, Protocol, RawData, Router, Service, State, Tls},
+    rawdata::{
+        Middleware, Object, ObjectLabels, Objects, Protocol, RawData, Router, Service, State, Tls,
+    },
 };
 
 const VERSION: Desc = Desc::new(
@@ -209,17 +211,17 @@ pub(super) fn facts(
     out.push(points);
 }
 
-/// What the large answer tells.
-pub(super) fn data(data: &RawData, max: usize, out: &mut Vec<Family>) {
+/// What the large answer tells. Labels are made once for each object, and go with it from answer to answer.
+pub(super) fn data(data: &mut RawData, max: usize, out: &mut Vec<Family>) {
     let mut show = Show::new(max);
-    for (protocol, its) in [("http", &data.http), ("tcp", &data.tcp), ("udp", &data.udp)] {
-        show.protocol(protocol, its);
-    }
+    show.protocol("http", &mut data.http);
+    show.protocol("tcp", &mut data.tcp);
+    show.protocol("udp", &mut data.udp);
     show.end(out);
 }
 
 /// Families of objects that have a status: how many, what each is, and its error.
-struct Kept {
+struct Group {
     kind: &'static str,
     counts: Family,
     info: Family,
@@ -227,7 +229,7 @@ struct Kept {
     omitted: usize,
 }
 
-impl Kept {
+impl Group {
     fn new(kind: &'static str, descs: [&Desc; 3]) -> Self {
         let [counts, info, error] = descs.map(Family::of);
         Self {
@@ -250,19 +252,18 @@ impl Kept {
         hash.push(&[protocol, self.kind], objects.digest.sample());
     }
 
-    fn error<T>(&mut self, protocol: &str, object: &Object<T>) {
-        let (name, provider, state) = (&object.name, object.provider(), object.state.word());
-        if !object.error.is_empty() {
-            self.error
-                .push(&[protocol, name, provider, state, &object.error], 1.0);
+    fn show(&mut self, labels: &ObjectLabels) {
+        self.info.push_labels(labels.info.clone(), 1.0);
+        if !labels.error.is_empty() {
+            self.error.push_labels(labels.error.clone(), 1.0);
         }
     }
 }
 
 struct Show {
-    routers: Kept,
-    services: Kept,
-    middlewares: Kept,
+    routers: Group,
+    services: Group,
+    middlewares: Group,
     router_without: Family,
     service_without: Family,
     servers: Family,
@@ -278,9 +279,9 @@ struct Show {
 impl Show {
     fn new(max: usize) -> Self {
         Self {
-            routers: Kept::new("router", [&ROUTERS, &ROUTER_INFO, &ROUTER_ERROR]),
-            services: Kept::new("service", [&SERVICES, &SERVICE_INFO, &SERVICE_ERROR]),
-            middlewares: Kept::new(
+            routers: Group::new("router", [&ROUTERS, &ROUTER_INFO, &ROUTER_ERROR]),
+            services: Group::new("service", [&SERVICES, &SERVICE_INFO, &SERVICE_ERROR]),
+            middlewares: Group::new(
                 "middleware",
                 [&MIDDLEWARES, &MIDDLEWARE_INFO, &MIDDLEWARE_ERROR],
             ),
@@ -296,98 +297,93 @@ impl Show {
         }
     }
 
-    fn protocol(&mut self, protocol: &str, its: &Protocol) {
+    fn protocol(&mut self, protocol: &str, its: &mut Protocol) {
         self.routers.count(protocol, &its.routers, &mut self.hash);
         self.services.count(protocol, &its.services, &mut self.hash);
-        for router in &its.routers.all {
-            self.router(protocol, router, &its.services);
-        }
-        for service in &its.services.all {
-            self.service(protocol, service, &its.services);
-        }
         // There are none of UDP.
         if protocol != "udp" {
             self.middlewares
                 .count(protocol, &its.middlewares, &mut self.hash);
         }
-        for middleware in &its.middlewares.all {
-            self.middlewares.error(protocol, middleware);
-            let (name, provider) = (&middleware.name, middleware.provider());
-            let (kind, state) = (&middleware.its.kind, middleware.state.word());
-            self.middlewares
-                .info
-                .push(&[protocol, name, provider, state, kind], 1.0);
+        let services = &its.services;
+        let without = services.all.iter();
+        let without: Vec<_> = without.map(|it| services.is_without_server(it)).collect();
+        for router in &mut its.routers.all {
+            self.router(protocol, router, &its.services, &without);
+        }
+        for (service, without) in its.services.all.iter_mut().zip(&without) {
+            self.service(protocol, service, *without);
+        }
+        for middleware in &mut its.middlewares.all {
+            let labels = middleware
+                .labels
+                .take()
+                .unwrap_or_else(|| middleware_labels(protocol, middleware));
+            self.middlewares.show(&labels);
+            middleware.labels = Some(labels);
         }
     }
 
-    fn router(&mut self, protocol: &str, router: &Object<Router>, services: &Objects<Service>) {
-        self.routers.error(protocol, router);
-        let (name, provider, its) = (&router.name, router.provider(), &router.its);
-        let service = services.named_by(name, &its.service);
-        // As the service is called where it is shown.
-        let service_name = service.map_or(its.service.as_str(), |it| it.name.as_str());
-        let service_name = cut(service_name);
-        let tls = match its.tls {
-            Tls::None => "false",
-            Tls::Here => "true",
-            Tls::Passed => "passthrough",
-        };
-        let rule = cut(&its.rule);
-        self.routers.info.push(
-            &[
-                protocol,
-                name,
-                provider,
-                router.state.word(),
-                service_name,
-                rule,
-                &its.entry_points,
-                tls,
-            ],
-            1.0,
-        );
+    fn router(
+        &mut self,
+        protocol: &str,
+        router: &mut Object<Router>,
+        services: &Objects<Service>,
+        without: &[Option<bool>],
+    ) {
+        let (at, is_known) = services.find(router);
+        let labels = router.labels.take().filter(|_| is_known);
+        let labels = labels.unwrap_or_else(|| {
+            let service = at.and_then(|it| services.all.get(it));
+            // As the service is called where it is shown.
+            let name = service.map_or(router.its.service.as_str(), |it| it.name.as_str());
+            router_labels(protocol, router, cut(name))
+        });
+        self.routers.show(&labels);
         // One that is disabled answers 404, whatever its servers do.
-        let without = service.and_then(|it| services.is_without_server(it));
+        let without = at.and_then(|it| *without.get(it)?);
         if let Some(without) = without.filter(|_| router.state != State::Disabled) {
             self.router_without
-                .push(&[protocol, name, provider, service_name], number(without));
+                .push_labels(labels.without.clone(), number(without));
         }
+        router.labels = Some(labels);
     }
 
-    fn service(&mut self, protocol: &str, service: &Object<Service>, all: &Objects<Service>) {
-        self.services.error(protocol, service);
-        let (name, provider, its) = (&service.name, service.provider(), &service.its);
-        self.services.info.push(
-            &[
-                protocol,
-                name,
-                provider,
-                service.state.word(),
-                its.kind.word(),
-            ],
-            1.0,
-        );
-        if let Some(without) = all.is_without_server(service) {
+    fn service(&mut self, protocol: &str, service: &mut Object<Service>, without: Option<bool>) {
+        let labels = service.labels.take();
+        let labels = labels.unwrap_or_else(|| service_labels(protocol, service));
+        self.services.show(&labels);
+        if let Some(without) = without {
             self.service_without
-                .push(&[protocol, name, provider], number(without));
+                .push_labels(labels.without.clone(), number(without));
         }
-        if its.kind != crate::api::rawdata::Kind::LoadBalancer {
-            return;
+        if service.its.kind == crate::api::rawdata::Kind::LoadBalancer {
+            self.balancer(protocol, service, &labels.servers);
         }
-        let check = word(its.has_check);
-        let labels = [protocol, name, provider, check];
-        self.servers.push(&labels, count(its.servers.len()));
-        if let Some(up) = its.up() {
-            self.servers_up.push(&labels, count(up));
+        service.labels = Some(labels);
+    }
+
+    fn balancer(&mut self, protocol: &str, service: &mut Object<Service>, labels: &Labels) {
+        let up = service.its.up();
+        let all = service.its.servers.len();
+        self.servers.push_labels(labels.clone(), count(all));
+        if let Some(up) = up {
+            self.servers_up.push_labels(labels.clone(), count(up));
         }
-        let shown = self.room.min(its.servers.len());
+        let shown = self.room.min(all);
         self.room -= shown;
-        self.omitted_servers += its.servers.len() - shown;
-        for server in its.servers.iter().take(shown) {
-            let labels = [protocol, name, provider, &server.url, check];
-            self.server_info.push(&labels, 1.0);
-            if let Some(is_up) = server.is_up.filter(|_| its.has_check) {
-                self.server_up.push(&labels, number(is_up));
+        self.omitted_servers += all - shown;
+        let has_check = service.its.has_check;
+        let (name, provider) = (&service.name, service.provider().to_owned());
+        for server in service.its.servers.iter_mut().take(shown) {
+            let url = &server.url;
+            let labels = server.labels.get_or_insert_with(|| {
+                let values = [protocol, name, &provider, url, word(has_check)];
+                Labels::of_desc(&SERVER_INFO, &values)
+            });
+            self.server_info.push_labels(labels.clone(), 1.0);
+            if let Some(is_up) = server.is_up.filter(|_| has_check) {
+                self.server_up.push_labels(labels.clone(), number(is_up));
             }
         }
     }
@@ -395,9 +391,9 @@ impl Show {
     fn end(self, out: &mut Vec<Family>) {
         let mut omitted = Family::of(&OMITTED);
         omitted.push(&["server"], count(self.omitted_servers));
-        for kept in [self.routers, self.services, self.middlewares] {
-            omitted.push(&[kept.kind], count(kept.omitted));
-            out.extend([kept.counts, kept.info, kept.error]);
+        for group in [self.routers, self.services, self.middlewares] {
+            omitted.push(&[group.kind], count(group.omitted));
+            out.extend([group.counts, group.info, group.error]);
         }
         out.extend([
             self.router_without,
@@ -410,6 +406,64 @@ impl Show {
             omitted,
         ]);
     }
+}
+
+fn router_labels(protocol: &str, router: &Object<Router>, service: &str) -> ObjectLabels {
+    let (name, provider, its) = (&router.name, router.provider(), &router.its);
+    let tls = match its.tls {
+        Tls::None => "false",
+        Tls::Here => "true",
+        Tls::Passed => "passthrough",
+    };
+    let info = [
+        protocol,
+        name,
+        provider,
+        router.state.word(),
+        service,
+        cut(&its.rule),
+        &its.entry_points,
+        tls,
+    ];
+    let without = [protocol, name, provider, service];
+    ObjectLabels {
+        info: Labels::of_desc(&ROUTER_INFO, &info),
+        error: error_labels(&ROUTER_ERROR, protocol, router),
+        without: Labels::of_desc(&ROUTER_WITHOUT, &without),
+        servers: Labels::EMPTY,
+    }
+}
+
+fn service_labels(protocol: &str, service: &Object<Service>) -> ObjectLabels {
+    let (name, provider, its) = (&service.name, service.provider(), &service.its);
+    let (state, kind) = (service.state.word(), its.kind.word());
+    let info = [protocol, name, provider, state, kind];
+    let servers = [protocol, name, provider, word(its.has_check)];
+    ObjectLabels {
+        info: Labels::of_desc(&SERVICE_INFO, &info),
+        error: error_labels(&SERVICE_ERROR, protocol, service),
+        without: Labels::of_desc(&SERVICE_WITHOUT, &[protocol, name, provider]),
+        servers: Labels::of_desc(&SERVERS, &servers),
+    }
+}
+
+fn middleware_labels(protocol: &str, middleware: &Object<Middleware>) -> ObjectLabels {
+    let (name, provider) = (&middleware.name, middleware.provider());
+    let (kind, state) = (&middleware.its.kind, middleware.state.word());
+    ObjectLabels {
+        info: Labels::of_desc(&MIDDLEWARE_INFO, &[protocol, name, provider, state, kind]),
+        error: error_labels(&MIDDLEWARE_ERROR, protocol, middleware),
+        ..ObjectLabels::default()
+    }
+}
+
+/// Empty when nothing is wrong.
+fn error_labels<T>(desc: &Desc, protocol: &str, object: &Object<T>) -> Labels {
+    if object.error.is_empty() {
+        return Labels::EMPTY;
+    }
+    let (name, provider, state) = (&object.name, object.provider(), object.state.word());
+    Labels::of_desc(desc, &[protocol, name, provider, state, &object.error])
 }
 
 /// Routers that answer HTTP, and their services, as Traefik's own metrics call them.

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
     path::{Path, PathBuf},
     sync::{
@@ -87,14 +87,19 @@ impl Server {
 /// Answers one request, as a server without kept connections does.
 fn answer(mut stream: TcpStream, status: u16, pause: Duration, load: &Load) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
-    let mut line = String::new();
+    let (mut line, mut length) = (String::new(), 0);
     while line != "\r\n" {
         line.clear();
         if reader.read_line(&mut line).ok()? == 0 {
             load.now.fetch_sub(1, Ordering::AcqRel);
             return None;
         }
+        if let Some(value) = line.strip_prefix("Content-Length:") {
+            length = value.trim().parse().ok()?;
+        }
     }
+    // To leave it unread would break the connection off.
+    reader.read_exact(&mut vec![0; length]).ok()?;
     std::thread::park_timeout(pause);
     // Before the answer: after it the next one may come at once.
     load.now.fetch_sub(1, Ordering::AcqRel);
@@ -180,17 +185,7 @@ impl Ports {
 impl Traefik {
     /// Starts one with this dynamic configuration, and waits until it answers.
     pub(crate) fn start(setup: &Setup, dynamic: &str) -> Self {
-        // Somebody else may take a port that was free.
-        for _ in 0..5 {
-            let ports = Ports::choose();
-            let folder = tempfile::tempdir().unwrap();
-            fs::create_dir(folder.path().join("dynamic")).unwrap();
-            let mut traefik = Self {
-                version: setup.version,
-                folder,
-                ports,
-                running: None,
-            };
+        Self::start_with(setup.version, |traefik| {
             traefik.write(
                 "api.yml",
                 &format!("http: {{routers: {{api: {}}}}}", setup.api_router),
@@ -198,7 +193,27 @@ impl Traefik {
             if !dynamic.is_empty() {
                 traefik.write("network.yml", dynamic);
             }
-            fs::write(traefik.path("traefik.yml"), traefik.configuration(setup)).unwrap();
+            traefik.configuration(setup)
+        })
+    }
+
+    /// Starts one with the static configuration that this gives, which may write files of the dynamic one.
+    pub(crate) fn start_with(
+        version: &'static str,
+        configuration: impl Fn(&Self) -> String,
+    ) -> Self {
+        // Somebody else may take a port that was free.
+        for _ in 0..5 {
+            let ports = Ports::choose();
+            let folder = tempfile::tempdir().unwrap();
+            fs::create_dir(folder.path().join("dynamic")).unwrap();
+            let mut traefik = Self {
+                version,
+                folder,
+                ports,
+                running: None,
+            };
+            fs::write(traefik.path("traefik.yml"), configuration(&traefik)).unwrap();
             traefik.run();
             if traefik.answers() {
                 return traefik;
@@ -292,13 +307,23 @@ impl Traefik {
 
     /// The status that a client gets by this Host.
     pub(crate) fn ask(&self, host: &str) -> u16 {
-        let mut stream = TcpStream::connect(self.ports.web).unwrap();
-        let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-        stream.write_all(head.as_bytes()).unwrap();
-        let mut line = String::new();
-        BufReader::new(stream).read_line(&mut line).unwrap();
-        line.split(' ').nth(1).unwrap().parse().unwrap()
+        ask(self.ports.web, "GET", host, "")
     }
+}
+
+/// The status of an answer.
+pub(crate) fn ask(address: SocketAddr, method: &str, host: &str, body: &str) -> u16 {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let length = match body.len() {
+        0 => String::new(),
+        length => format!("Content-Length: {length}\r\n"),
+    };
+    let request =
+        format!("{method} / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{length}\r\n{body}");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    line.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
 /// A certificate and its key in files of a folder, of these names and this serial number.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    exporter::Exporter,
+    exporter::{Exporter, PATIENCE},
     network::{NEW, OLD, Server, Setup, Traefik, certificate, nobody},
 };
 
@@ -443,8 +443,19 @@ fn traefik_is_restarted() {
     traefik.run();
     traefik.wait();
     let scraped = exporter.until("it is up again", |it| it.is_up());
-    assert!(scraped.get(start, &[]).unwrap() > before);
+    let between = scraped.get(start, &[]).unwrap();
+    assert!(between > before);
     assert_eq!(scraped.reason(), None);
+    // One that no scrape has seen costs none.
+    traefik.end();
+    traefik.run();
+    testkit::eventually("the API answers", PATIENCE, || {
+        let answer = testkit::get(traefik.ports().api, "/api/version")?;
+        (answer.0 == 200).then_some(())
+    });
+    let scraped = exporter.scrape();
+    assert_eq!(scraped.reason(), None);
+    assert!(scraped.get(start, &[]).unwrap() > between);
 }
 
 /// Behind basic authentication and a base path, and behind TLS with a Host rule.

@@ -1,6 +1,7 @@
-//! The body of an answer: whole in memory, or made piece by piece while it is sent.
+//! The body of an answer: in memory, in one piece or several, or made piece by piece while it is sent.
 
 use std::{
+    collections::VecDeque,
     convert::Infallible,
     pin::Pin,
     task::{Context, Poll},
@@ -17,6 +18,8 @@ const AHEAD: usize = 2;
 pub enum ReplyBody {
     /// All of it; None once it was taken.
     Whole(Option<Bytes>),
+    /// All of it, in parts that lie where they are, and maybe belong to others, too.
+    Parts(VecDeque<Bytes>),
     /// Pieces, until the sender is dropped.
     Pieces(mpsc::Receiver<Bytes>),
 }
@@ -28,6 +31,21 @@ impl ReplyBody {
     pub fn pieces() -> (mpsc::Sender<Bytes>, Self) {
         let (send, receive) = mpsc::channel(AHEAD);
         (send, Self::Pieces(receive))
+    }
+
+    /// A body that is there, in parts.
+    #[must_use]
+    pub fn parts(parts: impl IntoIterator<Item = Bytes>) -> Self {
+        Self::Parts(parts.into_iter().filter(|it| !it.is_empty()).collect())
+    }
+
+    /// What is left of it, when all of it is in memory.
+    pub(crate) fn whole(&self) -> Option<Vec<Bytes>> {
+        match self {
+            Self::Whole(bytes) => Some(bytes.iter().cloned().collect()),
+            Self::Parts(parts) => Some(parts.iter().cloned().collect()),
+            Self::Pieces(_) => None,
+        }
     }
 
     #[must_use]
@@ -56,6 +74,7 @@ impl Body for ReplyBody {
                 let bytes = bytes.take().filter(|it| !it.is_empty());
                 Poll::Ready(bytes.map(|it| Ok(Frame::data(it))))
             }
+            Self::Parts(parts) => Poll::Ready(parts.pop_front().map(|it| Ok(Frame::data(it)))),
             Self::Pieces(pieces) => pieces
                 .poll_recv(context)
                 .map(|it| it.map(|bytes| Ok(Frame::data(bytes)))),
@@ -65,6 +84,7 @@ impl Body for ReplyBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
+            Self::Parts(parts) => parts.is_empty(),
             Self::Pieces(_) => false,
         }
     }
@@ -73,6 +93,10 @@ impl Body for ReplyBody {
         match self {
             Self::Whole(bytes) => {
                 let size = bytes.as_ref().map_or(0, Bytes::len);
+                SizeHint::with_exact(u64::try_from(size).unwrap_or(u64::MAX))
+            }
+            Self::Parts(parts) => {
+                let size = parts.iter().map(Bytes::len).sum::<usize>();
                 SizeHint::with_exact(u64::try_from(size).unwrap_or(u64::MAX))
             }
             Self::Pieces(_) => SizeHint::default(),

@@ -8,13 +8,13 @@ use hyper::{
     header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue, VARY},
 };
 
-use super::{Reply, ReplyBody};
+use super::Reply;
 
 /// Smaller bodies fit one packet anyway.
 const WORTHWHILE: u64 = 1024;
 
 /// Larger bodies are compressed beside the event loop.
-const LARGE: usize = 256 * 1024;
+const LARGE: u64 = 256 * 1024;
 
 /// Whether a client takes gzip (RFC 9110, section 12.5.3).
 pub(crate) fn accepted(headers: &HeaderMap) -> bool {
@@ -40,15 +40,13 @@ pub(crate) async fn compress(mut reply: Reply) -> Reply {
     if size < WORTHWHILE || reply.headers().contains_key(CONTENT_ENCODING) {
         return reply;
     }
-    let ReplyBody::Whole(Some(body)) = reply.body() else {
+    let Some(parts) = reply.body().whole() else {
         return reply;
     };
-    let body = body.clone();
-    let packed = if body.len() < LARGE {
-        pack(&body)
+    let packed = if size < LARGE {
+        pack(&parts)
     } else {
-        let copy = body.clone();
-        let packed = tokio::task::spawn_blocking(move || pack(&copy)).await;
+        let packed = tokio::task::spawn_blocking(move || pack(&parts)).await;
         packed.unwrap_or(None)
     };
     let Some(packed) = packed else {
@@ -63,9 +61,10 @@ pub(crate) async fn compress(mut reply: Reply) -> Reply {
 }
 
 /// None cannot happen: a `Vec` takes every byte.
-fn pack(body: &[u8]) -> Option<Bytes> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 6), Compression::fast());
-    encoder.write_all(body).ok()?;
+fn pack(parts: &[Bytes]) -> Option<Bytes> {
+    let size = parts.iter().map(Bytes::len).sum::<usize>();
+    let mut encoder = GzEncoder::new(Vec::with_capacity(size / 6), Compression::fast());
+    parts.iter().try_for_each(|it| encoder.write_all(it)).ok()?;
     encoder.finish().ok().map(Bytes::from)
 }
 
