@@ -1,11 +1,12 @@
 // A stand-in for a Scalar DL ledger: gRPC-Go's own server with its health service, and nothing else.
 //
-//	ledger 127.0.0.1:0 [cert.pem key.pem]
+//	ledger [-cert FILE -key FILE] ADDRESS...
 //
-// It writes its address to standard error. SIGUSR1 makes it NOT_SERVING, SIGUSR2 SERVING again.
+// It writes its addresses to standard error. SIGUSR1 makes it NOT_SERVING, SIGUSR2 SERVING again.
 package main
 
 import (
+	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -19,11 +20,12 @@ import (
 )
 
 func main() {
-	listener, err := net.Listen("tcp", os.Args[1])
-	check(err)
+	cert := flag.String("cert", "", "its certificate, for TLS")
+	key := flag.String("key", "", "the certificate's key")
+	flag.Parse()
 	var options []grpc.ServerOption
-	if len(os.Args) > 3 {
-		tls, err := credentials.NewServerTLSFromFile(os.Args[2], os.Args[3])
+	if *cert != "" {
+		tls, err := credentials.NewServerTLSFromFile(*cert, *key)
 		check(err)
 		options = append(options, grpc.Creds(tls))
 	}
@@ -42,8 +44,14 @@ func main() {
 			}
 		}
 	}()
-	fmt.Fprintf(os.Stderr, "level=INFO msg=\"Listening on\" address=%s\n", listener.Addr())
-	check(server.Serve(listener))
+	failed := make(chan error)
+	for _, address := range flag.Args() {
+		listener, err := net.Listen("tcp", address)
+		check(err)
+		go func() { failed <- server.Serve(listener) }()
+		fmt.Fprintf(os.Stderr, "level=INFO msg=\"Listening on\" address=%s\n", listener.Addr())
+	}
+	check(<-failed)
 }
 
 func check(err error) {

@@ -1,56 +1,57 @@
-//! A stand-in for a ledger: gRPC over HTTP/2 without TLS, of which it speaks just enough to say whether it serves (RFC 9113, RFC 7541,
-//! grpc.health.v1).
+//! A stand-in for a ledger: gRPC-Go's server with its health service, which is what a client of a ledger meets first.
 
 use std::{
-    io::{BufReader, Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    net::{SocketAddr, TcpListener},
+    path::Path,
 };
 
-const PREFACE: usize = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
-/// Types of frames.
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-/// Flags. The first is the end of a stream, or an acknowledgement.
-const END: u8 = 1;
-const END_HEADERS: u8 = 4;
-/// `:status: 200` and `content-type: application/grpc`.
-const HEAD: &[u8] = b"\x88\x0f\x10\x10application/grpc";
-/// `grpc-status: 0`.
-const TRAILER: &[u8] = b"\x00\x0bgrpc-status\x010";
+use rustix::process::Signal;
+use testkit::{Program, Running};
 
-/// It ends with the test's process.
-pub(crate) struct Ledger(Arc<AtomicBool>);
+pub(crate) struct Ledger(Running);
 
 impl Ledger {
-    /// One that listens at all of these, and serves.
-    pub(crate) fn start(listeners: Vec<TcpListener>) -> Self {
-        let serves = Arc::new(AtomicBool::new(true));
-        for listener in listeners {
-            let serves = Arc::clone(&serves);
-            std::thread::spawn(move || {
-                for stream in listener.incoming().flatten() {
-                    let serves = Arc::clone(&serves);
-                    std::thread::spawn(move || speak(stream, &serves));
-                }
-            });
-        }
-        Self(serves)
+    /// One that listens at these addresses, and serves.
+    pub(crate) fn at(addresses: &[SocketAddr]) -> Self {
+        let ledger = Self(
+            program()
+                .args(addresses.iter().map(ToString::to_string))
+                .start(),
+        );
+        let last = addresses.len().saturating_sub(1);
+        let _listens = ledger.0.nth_address(last);
+        ledger
+    }
+
+    /// One at a port of the system's choosing.
+    pub(crate) fn start() -> Self {
+        Self::at(&[SocketAddr::from(([127, 0, 0, 1], 0))])
+    }
+
+    /// The same, with TLS.
+    pub(crate) fn with_tls(cert: &Path, key: &Path) -> Self {
+        let program = program().arg_path("-cert", cert).arg_path("-key", key);
+        Self(program.args(["127.0.0.1:0"]).start())
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.0.address()
     }
 
     /// What it says from now on.
     pub(crate) fn serves(&self, serves: bool) {
-        self.0.store(serves, Ordering::Release);
+        let signal = if serves { Signal::USR2 } else { Signal::USR1 };
+        self.0.signal(signal);
     }
 }
 
-/// The same port of several addresses of this machine.
-pub(crate) fn same_port<const N: usize>(addresses: [[u8; 4]; N]) -> [TcpListener; N] {
+fn program() -> Program {
+    let folder = testkit::root().join("traefik-exporter/tests/ledger");
+    Program::at(parts::go_program(&folder, "ledger").unwrap())
+}
+
+/// A port that is free at several addresses of this machine, at each of them.
+pub(crate) fn same_port<const N: usize>(addresses: [[u8; 4]; N]) -> [SocketAddr; N] {
     for _ in 0..100 {
         let mut port = 0;
         let listeners = addresses.map(|it| {
@@ -59,46 +60,8 @@ pub(crate) fn same_port<const N: usize>(addresses: [[u8; 4]; N]) -> [TcpListener
             Some(listener)
         });
         if listeners.iter().all(Option::is_some) {
-            return listeners.map(Option::unwrap);
+            return addresses.map(|it| SocketAddr::from((it, port)));
         }
     }
     panic!("no port is free at all of them");
-}
-
-fn speak(stream: TcpStream, serves: &AtomicBool) -> Option<()> {
-    let mut out = stream.try_clone().ok()?;
-    let mut reader = BufReader::new(stream);
-    reader.read_exact(&mut [0; PREFACE]).ok()?;
-    out.write_all(&frame(SETTINGS, 0, 0, &[])).ok()?;
-    loop {
-        let mut head = [0; 9];
-        reader.read_exact(&mut head).ok()?;
-        let [a, b, c, kind, flags, stream @ ..] = head;
-        let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
-        reader.read_exact(&mut payload).ok()?;
-        let is_end = flags & END != 0;
-        let answer = match kind {
-            SETTINGS if !is_end => frame(SETTINGS, END, 0, &[]),
-            PING if !is_end => frame(PING, END, 0, &payload),
-            DATA | HEADERS if is_end => {
-                // SERVING is 1, NOT_SERVING 2.
-                let status = if serves.load(Ordering::Acquire) { 1 } else { 2 };
-                let stream = u32::from_be_bytes(stream);
-                [
-                    frame(HEADERS, END_HEADERS, stream, HEAD),
-                    frame(DATA, 0, stream, &[0, 0, 0, 0, 2, 8, status]),
-                    frame(HEADERS, END_HEADERS | END, stream, TRAILER),
-                ]
-                .concat()
-            }
-            _ => continue,
-        };
-        out.write_all(&answer).ok()?;
-    }
-}
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let size = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let head = [&size[1..], &[kind, flags], &stream.to_be_bytes()].concat();
-    [&head, payload].concat()
 }

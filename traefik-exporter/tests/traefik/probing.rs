@@ -1,13 +1,11 @@
 //! What clients meet at the entry points of real Traefiks, and what gRPC servers say of their health.
 
-use std::{path::Path, time::Duration};
-
-use rustix::process::Signal;
-use testkit::{Program, Running};
+use std::time::Duration;
 
 use crate::{
     exporter::{Exporter, Scraped},
     fake::{Fake, Page},
+    ledger::Ledger,
     network::{NEW, OLD, Server, Setup, Traefik, certificate, nobody},
 };
 
@@ -307,24 +305,14 @@ fn answers_that_are_none() {
     assert_eq!(log.matches("probe failed").count(), 8, "{log}");
 }
 
-/// gRPC-Go's server with its health service.
-fn ledger(arguments: &[&Path]) -> Running {
-    let folder = testkit::root().join("traefik-exporter/tests/ledger");
-    let program = parts::go_program(&folder, "ledger").unwrap();
-    Program::at(program)
-        .args(["127.0.0.1:0"])
-        .args(arguments)
-        .start()
-}
-
 #[test]
 fn can_a_client_reach_a_serving_ledger() {
     let folder = tempfile::tempdir().unwrap();
     let (cert, key) = certificate(folder.path(), "ledger", &["ledger.test"], 7);
-    let ledgers = [ledger(&[]), ledger(&[])];
-    let secured = ledger(&[&cert, &key]);
+    let ledgers = [Ledger::start(), Ledger::start()];
+    let secured = Ledger::with_tls(&cert, &key);
     let http = Server::good();
-    let [a, b] = ledgers.each_ref().map(Running::address);
+    let [a, b] = ledgers.each_ref().map(Ledger::address);
     let dynamic = format!(
         r#"
 http:
@@ -355,8 +343,8 @@ tls:
         key = key.display(),
     );
     for version in [NEW, OLD] {
-        ledgers[0].signal(Signal::USR2);
-        ledgers[1].signal(Signal::USR2);
+        ledgers[0].serves(true);
+        ledgers[1].serves(true);
         let traefik = Traefik::start(&Setup::new(version), &dynamic);
         let named = "--probe.grpc-services=raw@file|secured@file|http@file";
         let exporter = probing(&traefik, &[named]);
@@ -385,7 +373,7 @@ tls:
         scraped.is(SUCCESS, &[("router", "http@file")], 0.0);
 
         // One of two stops serving: clients still reach the other.
-        ledgers[0].signal(Signal::USR1);
+        ledgers[0].serves(false);
         let its = format!("h2c://{a}");
         let server = [("service", "ledger@file"), ("server", its.as_str())];
         let scraped = exporter.until("it says so, and Traefik has left it out", |it| {
@@ -402,7 +390,7 @@ tls:
         });
 
         // None does.
-        ledgers[1].signal(Signal::USR1);
+        ledgers[1].serves(false);
         exporter.until("no ledger is left", |it| {
             it.probed("ledger@file", "ledger.test").as_deref() == Some("status")
                 && it.get(
