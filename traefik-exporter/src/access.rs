@@ -79,6 +79,8 @@ pub(crate) const DESCS: &[Desc] = &[
 const MAX_NAME: usize = 256;
 /// Characters of a trace's id. OpenTelemetry's have 32; a longer one is nobody's.
 const MAX_TRACE: usize = 64;
+/// Bytes of a time; one of Traefik's has 35 at most.
+const MAX_TIME: usize = 40;
 /// Where those are counted that are beyond the bound.
 const OTHER: &str = "other";
 
@@ -123,8 +125,8 @@ struct Route {
 struct Traced {
     id: String,
     nanoseconds: i64,
-    /// When it ended, in milliseconds since 1970.
-    time: Option<i64>,
+    /// When it began, as it stands in the line: most are never shown.
+    start: String,
 }
 
 #[derive(Default)]
@@ -374,13 +376,18 @@ impl Traced {
         self.id.clear();
         self.id.push_str(id);
         self.nanoseconds = nanoseconds;
-        let start = start.parse::<Timestamp>().ok();
-        self.time = start.map(|it| it.as_millisecond().saturating_add(nanoseconds / 1_000_000));
+        self.start.clear();
+        if start.len() <= MAX_TIME {
+            self.start.push_str(start);
+        }
     }
 
     fn exemplar(&self) -> Option<Exemplar> {
         let labels = Labels::new([("trace_id", self.id.clone())]).ok()?;
-        Exemplar::new(labels, seconds(self.nanoseconds), self.time).ok()
+        let start = self.start.parse::<Timestamp>().ok();
+        let took = self.nanoseconds / 1_000_000;
+        let end = start.map(|it| it.as_millisecond().saturating_add(took));
+        Exemplar::new(labels, seconds(self.nanoseconds), end).ok()
     }
 }
 
