@@ -1,14 +1,21 @@
 //! The smallest client that keeps its connection: what it costs is the same for both programs.
 
 use std::{
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Write},
     net::{SocketAddr, TcpStream},
     time::Duration,
 };
 
+/// What becomes of a body.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    Body,
+    Nothing,
+}
+
 pub(crate) struct Connection {
     stream: BufReader<TcpStream>,
-    address: SocketAddr,
+    host: String,
     /// The last answer's body.
     body: Vec<u8>,
 }
@@ -20,7 +27,7 @@ impl Connection {
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
         Ok(Self {
             stream: BufReader::with_capacity(256 * 1024, stream),
-            address,
+            host: address.to_string(),
             body: Vec::new(),
         })
     }
@@ -32,7 +39,18 @@ impl Connection {
         } else {
             ""
         };
-        self.exchange("GET", path, encoding, b"")
+        self.exchange("GET", path, encoding, b"", Keep::Body)
+    }
+
+    /// Gets a path and throws the body away; its size.
+    pub(crate) fn discard(&mut self, path: &str) -> io::Result<usize> {
+        self.exchange("GET", path, "", b"", Keep::Nothing)
+    }
+
+    /// Gets a path of a host that the server has among others.
+    pub(crate) fn get_of(&mut self, host: &str, path: &str) -> io::Result<usize> {
+        self.host = host.to_owned();
+        self.get(path, false)
     }
 
     /// Posts JSON, which must be taken.
@@ -41,7 +59,7 @@ impl Connection {
             "Content-Type: application/json\r\nContent-Length: {}\r\n",
             body.len()
         );
-        self.exchange("POST", path, &headers, body.as_bytes())?;
+        self.exchange("POST", path, &headers, body.as_bytes(), Keep::Body)?;
         Ok(())
     }
 
@@ -56,10 +74,11 @@ impl Connection {
         path: &str,
         headers: &str,
         body: &[u8],
+        keep: Keep,
     ) -> io::Result<usize> {
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\n{headers}\r\n",
-            self.address
+            self.host
         );
         let stream = self.stream.get_mut();
         stream.write_all(&[head.as_bytes(), body].concat())?;
@@ -76,21 +95,24 @@ impl Connection {
             status.get_or_insert(line);
         }
         self.body.clear();
+        let mut read = 0;
         if chunked {
             loop {
                 let size = usize::from_str_radix(&self.line()?, 16).map_err(io::Error::other)?;
-                self.read(size)?;
+                self.read(size, keep)?;
+                read += size;
                 self.line()?;
                 if size == 0 {
                     break;
                 }
             }
         } else {
-            self.read(length)?;
+            self.read(length, keep)?;
+            read = length;
         }
         let status = status.unwrap_or_default();
         if status.contains(" 200 ") {
-            return Ok(self.body.len());
+            return Ok(read);
         }
         let said: String = String::from_utf8_lossy(&self.body)
             .chars()
@@ -109,10 +131,20 @@ impl Connection {
         Ok(line.trim_end().to_owned())
     }
 
-    fn read(&mut self, bytes: usize) -> io::Result<()> {
-        let mut part = Read::by_ref(&mut self.stream).take(bytes.try_into().unwrap_or(u64::MAX));
-        if part.read_to_end(&mut self.body)? < bytes {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+    fn read(&mut self, bytes: usize, keep: Keep) -> io::Result<()> {
+        let mut left = bytes;
+        while left > 0 {
+            let found = self.stream.fill_buf()?;
+            let found = found.get(..left.min(found.len())).unwrap_or_default();
+            if found.is_empty() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if keep == Keep::Body {
+                self.body.extend_from_slice(found);
+            }
+            let count = found.len();
+            self.stream.consume(count);
+            left -= count;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ mod node_exporter;
 mod page;
 mod server;
 mod statistics;
+mod traefik_exporter;
 
 use std::{
     error::Error,
@@ -22,6 +23,7 @@ const PARTS: &[(&str, fn(&Path) -> Result<String, Box<dyn Error>>)] = &[
     ("node-exporter", node_exporter::measure),
     ("alert-router", alert_router::measure),
     ("cassandra-exporter", cassandra_exporter::measure),
+    ("traefik-exporter", traefik_exporter::measure),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

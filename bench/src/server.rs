@@ -17,16 +17,25 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a program and waits until it listens.
+    /// Starts a program of ours, or one with our flags, on a free port, and waits until it listens.
     pub(crate) fn start(program: &Path, flags: &[String]) -> io::Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let listen = format!("--web.listen-address={address}");
+        Self::start_at(program, &[flags, &[listen]].concat(), address)
+    }
+
+    /// Starts a program whose flags let it listen there, and waits until it does.
+    pub(crate) fn start_at(
+        program: &Path,
+        flags: &[String],
+        address: SocketAddr,
+    ) -> io::Result<Self> {
         #[expect(
             clippy::disallowed_methods,
             reason = "what is measured must be started"
         )]
         let child = Command::new(program)
             .args(flags)
-            .arg(format!("--web.listen-address={address}"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
