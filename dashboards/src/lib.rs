@@ -13,7 +13,7 @@ pub use runbooks::RUNBOOKS;
 /// What an environment decides. The default is the local network at its usual ports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Where runbooks are, without a slash at the end; the alert's name follows.
+    /// Where runbooks are, without a slash at the end; the alert's name follows, or takes the place of `{alert}`.
     pub runbook_base_url: String,
     /// Where Grafana is, without a slash at the end; None leaves the links to dashboards out.
     pub dashboard_base_url: Option<String>,

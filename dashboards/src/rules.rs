@@ -131,6 +131,14 @@ pub(crate) fn files(settings: &Settings) -> Vec<File> {
 }
 
 impl Alert {
+    fn runbook(&self, base: &str) -> String {
+        if base.contains("{alert}") {
+            base.replace("{alert}", self.name)
+        } else {
+            format!("{base}/{}", self.name)
+        }
+    }
+
     fn render(&self, settings: &Settings) -> String {
         let lasts = if self.lasts.is_empty() {
             &settings.agent_down_for
@@ -140,10 +148,7 @@ impl Alert {
         let mut annotations = vec![
             ("summary", self.summary.to_owned()),
             ("description", self.description.to_owned()),
-            (
-                "runbook_url",
-                format!("{}/{}", settings.runbook_base_url, self.name),
-            ),
+            ("runbook_url", self.runbook(&settings.runbook_base_url)),
         ];
         if let Some(base) = &settings.dashboard_base_url {
             let link = format!(

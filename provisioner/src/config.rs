@@ -11,6 +11,8 @@ use std::{collections::BTreeMap, fmt, fs, os::unix::fs::PermissionsExt as _, pat
 
 use daemon::Secret;
 
+#[cfg(test)]
+pub(crate) use self::keys::LISTENERS;
 pub(crate) use self::{check::near, keys::LEVELS, schema::print_schema};
 use self::{
     check::{Checker, Held, Values},
@@ -29,6 +31,10 @@ pub(crate) const FILE: &str = "config.json";
 pub(crate) struct Config {
     values: Values,
 }
+
+/// The values of one of the objects that a key holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Object<'a>(&'a Values);
 
 /// Where the machines of a network come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -237,10 +243,7 @@ impl Config {
 
     /// The value of a key that is one.
     pub(crate) fn secret(&self, key: &str) -> Option<&Secret> {
-        match self.values.get(key) {
-            Some(Held::Text(text)) if !text.expose().is_empty() => Some(text),
-            _ => None,
-        }
+        secret(&self.values, key)
     }
 
     /// The number that a key holds.
@@ -294,11 +297,53 @@ impl Config {
         self.values.get(key) == other.values.get(key)
     }
 
+    /// The port that a program was given, when it was.
+    pub(crate) fn port(&self, program: &str) -> Option<u16> {
+        match self.values.get("ports") {
+            Some(Held::Texts(ports)) => ports.get(program)?.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// The objects that a key holds by names of the user's own.
+    pub(crate) fn named(&self, key: &str) -> impl Iterator<Item = (&str, Object<'_>)> {
+        let all = match self.values.get(key) {
+            Some(Held::Named(all)) => Some(all),
+            _ => None,
+        };
+        let all = all.into_iter().flatten();
+        all.map(|(name, values)| (name.as_str(), Object(values)))
+    }
+
+    /// The objects of the list that a key holds.
+    pub(crate) fn each(&self, key: &str) -> impl Iterator<Item = Object<'_>> {
+        self.objects(key).iter().map(Object)
+    }
+
     fn objects(&self, key: &str) -> &[Values] {
         match self.values.get(key) {
             Some(Held::Objects(all)) => all,
             _ => &[],
         }
+    }
+}
+
+impl<'a> Object<'a> {
+    /// As [`Config::text`].
+    pub(crate) fn text(self, key: &str) -> Option<&'a str> {
+        self.secret(key).map(Secret::expose)
+    }
+
+    /// As [`Config::secret`].
+    pub(crate) fn secret(self, key: &str) -> Option<&'a Secret> {
+        secret(self.0, key)
+    }
+}
+
+fn secret<'a>(values: &'a Values, key: &str) -> Option<&'a Secret> {
+    match values.get(key) {
+        Some(Held::Text(text)) if !text.expose().is_empty() => Some(text),
+        _ => None,
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 pub(crate) use self::{
-    inventory::{InventoryFlags, inventory},
+    inventory::{InventoryFlags, inventory, ssh_config},
     new::{NewFlags, new},
 };
 use crate::{

@@ -1,15 +1,25 @@
 //! provisioner: the commands that make and operate a monitored Scalar DL network.
 
+mod alerting;
 mod alerts;
+mod artifacts;
 mod config;
+mod desired;
 mod environment;
 mod exec;
 mod hosts;
 mod inbox;
+mod install;
 mod local;
+mod lock;
 mod network;
 mod output;
+mod pki;
 mod planning;
+mod private;
+mod remote;
+mod roles;
+mod secrets;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -45,10 +55,22 @@ enum Command {
     Inventory(environment::InventoryFlags),
     /// The JSON Schema of config.json, for editors
     Schema,
+    /// Install what monitors the nodes: look at all, and make what differs
+    Install(install::InstallFlags),
+    /// Start a node's programs again, and wait until they are healthy
+    Start(install::StartFlags),
+    /// Take everything of ours away from the nodes
+    Uninstall(install::UninstallFlags),
+    /// Called by ssh
+    #[command(hide = true)]
+    KnownHost { words: Vec<String> },
     /// What a month costs: an estimate
     Cost(planning::CostFlags),
     /// What the network carries: an estimate
     Capacity(planning::CapacityFlags),
+    /// The programs that are installed on the nodes: which, from where, and what they must be
+    #[command(subcommand)]
+    Artifacts(artifacts::Command),
     /// The network's monitoring on this one machine: Prometheus, node-exporter, alert-router and an inbox
     #[command(subcommand)]
     Local(local::Command),
@@ -79,8 +101,13 @@ fn main() -> ExitCode {
         Command::Diff(flags) => environment::diff(&flags),
         Command::Inventory(flags) => environment::inventory(folder, &flags),
         Command::Schema => config::print_schema(),
+        Command::Install(flags) => install::install(folder, &flags),
+        Command::Start(flags) => install::start(folder, &flags),
+        Command::Uninstall(flags) => install::uninstall(folder, &flags),
+        Command::KnownHost { words } => remote::known_host(&words),
         Command::Cost(flags) => planning::cost(folder, &flags),
         Command::Capacity(flags) => planning::capacity(folder, &flags),
+        Command::Artifacts(command) => artifacts::run(folder, &command),
         Command::Local(command) => local::run(command),
         Command::Alerts(AlertsCommand::Test(flags)) => alerts::test(&flags),
     };

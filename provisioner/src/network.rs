@@ -110,4 +110,11 @@ impl Network {
             nodes,
         })
     }
+
+    /// Whether the way to another node leads over this one.
+    pub(crate) fn is_bastion(&self, name: &str) -> bool {
+        self.nodes
+            .iter()
+            .any(|it| it.bastion.as_deref() == Some(name))
+    }
 }

@@ -12,6 +12,11 @@ pub(crate) fn warn(text: impl AsRef<str>) {
     drop(writeln!(io::stderr(), "warning: {}", text.as_ref()));
 }
 
+/// Says what is going on, beside what the command prints.
+pub(crate) fn note(text: impl AsRef<str>) {
+    drop(writeln!(io::stderr(), "{}", text.as_ref()));
+}
+
 /// Prints why a command failed, cause by cause.
 pub(crate) fn complain(error: &anyhow::Error) {
     drop(writeln!(io::stderr(), "provisioner: {error:#}"));

@@ -185,7 +185,8 @@ fn fetched(part: &Part) -> Result<Found, PartError> {
 }
 
 /// Where fetched parts are kept.
-fn cache() -> PathBuf {
+#[must_use]
+pub fn cache() -> PathBuf {
     let set = |name: &str| {
         std::env::var_os(name)
             .filter(|it| !it.is_empty())

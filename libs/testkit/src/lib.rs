@@ -3,6 +3,7 @@
 
 pub mod catalogue;
 pub mod golden;
+mod hosts;
 mod mail_server;
 mod oracle;
 mod program;
@@ -12,6 +13,7 @@ mod upstream;
 mod wait;
 
 pub use catalogue::Catalogue;
+pub use hosts::Hosts;
 pub use mail_server::{Mail, MailServer, Script};
 pub use oracle::ask;
 pub use program::{Ended, Program, Running, binary};

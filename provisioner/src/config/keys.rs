@@ -89,7 +89,7 @@ const RESOURCES: &[&str] = &[
     "traefik",
 ];
 /// What has a port of its own choosing.
-const LISTENERS: &[&str] = &[
+pub(crate) const LISTENERS: &[&str] = &[
     "alert-router",
     "cassandra-exporter",
     "grafana",
@@ -232,6 +232,11 @@ pub(super) const KEYS: &[Key] = &[
         "hosts_file",
         Holds::Path,
         "The machines that there are, for target hosts; hosts.yml by default.",
+    ),
+    key(
+        "known_hosts_file",
+        Holds::Path,
+        "Host keys of the machines, in ssh's form; your own known hosts without.",
     ),
     key(
         "leave_out",

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{Context as _, bail};
+use daemon::Secret;
 
 use super::{
     Extra, cassandra,
@@ -11,6 +12,7 @@ use super::{
     traefik,
 };
 use crate::{
+    alerting::{self, Mail, Pace, Ways, quoted},
     config::Config,
     exec::{self, shell_word},
 };
@@ -237,11 +239,6 @@ fn prometheus(state: &State, ports: &Ports) -> anyhow::Result<Vec<String>> {
     Ok(command)
 }
 
-/// A text as YAML takes it in double quotes: JSON's form is one of those.
-pub(super) fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
-
 fn prometheus_yml(ports: &Ports, with: &[Extra]) -> String {
     let host = quoted(&host_name());
     let mut text = format!(
@@ -280,62 +277,37 @@ fn alert_router_yml(
     ports: &Ports,
 ) -> anyhow::Result<(String, Vec<String>)> {
     let mut notifications = Vec::new();
-    let slack = match config.secret("slack_webhook_url") {
-        Some(url) => {
-            notifications.push("Slack: the webhook of config.json".to_owned());
-            url.expose().to_owned()
-        }
-        None => {
-            let inbox = format!("{}/slack", url(ports.get("inbox")));
-            notifications.push("Slack: the inbox".to_owned());
-            inbox
-        }
+    // Nobody is paged by a trial.
+    let mut ways = Ways {
+        pagerduty: None,
+        heartbeat: None,
+        ..Ways::of(config)?
     };
-    let (to, mail) = match config.text("smtp_smarthost") {
-        Some(smarthost) => {
-            let needed = |key: &str| {
-                config.text(key).with_context(|| {
-                    format!("config.json has smtp_smarthost, so it needs {key} too")
-                })
-            };
-            let (from, to) = (needed("smtp_from")?, needed("alert_email")?);
-            let mut mail = format!(
-                "  smtp_smarthost: {}\n  smtp_from: {}\n",
-                quoted(smarthost),
-                quoted(from)
-            );
-            if let Some(user) = config.text("smtp_auth_username") {
-                mail.push_str(&format!("  smtp_auth_username: {}\n", quoted(user)));
-            }
-            if let Some(password) = config.secret("smtp_auth_password") {
-                mail.push_str(&format!(
-                    "  smtp_auth_password: {}\n",
-                    quoted(password.expose())
-                ));
-            }
-            match config.text("smtp_require_tls") {
-                None | Some("true") => {}
-                Some("false") => mail.push_str("  smtp_require_tls: false\n"),
-                Some(_) => bail!("config.json: smtp_require_tls is neither true nor false"),
-            }
-            notifications.push(format!("mail: {to}, by {smarthost}"));
-            (to.to_owned(), mail)
-        }
-        None => {
-            notifications.push("mail: the inbox".to_owned());
-            let smarthost = format!("127.0.0.1:{}", ports.get("inbox-smtp"));
-            let mail = format!(
-                "  smtp_smarthost: {smarthost}\n  smtp_from: alert-router@localhost.localdomain\n  smtp_require_tls: false\n"
-            );
-            ("operator@localhost.localdomain".to_owned(), mail)
-        }
+    if ways.slack.is_some() {
+        notifications.push("Slack: the webhook of config.json".to_owned());
+    } else {
+        notifications.push("Slack: the inbox".to_owned());
+        let inbox = format!("{}/slack", url(ports.get("inbox")));
+        ways.slack = Some(Secret::new(inbox));
+    }
+    if let Some(mail) = &ways.mail {
+        notifications.push(format!("mail: {}, by {}", mail.to, mail.smarthost));
+    } else {
+        notifications.push("mail: the inbox".to_owned());
+        ways.mail = Some(Mail {
+            smarthost: format!("127.0.0.1:{}", ports.get("inbox-smtp")),
+            from: "alert-router@localhost.localdomain".to_owned(),
+            to: "operator@localhost.localdomain".to_owned(),
+            login: None,
+            require_tls: false,
+        });
+    }
+    let pace = Pace {
+        wait: "5s",
+        interval: "10s",
     };
-    let text = format!(
-        "# Written by `provisioner local up`; changes are lost.\nglobal:\n  slack_api_url: {}\n{mail}route:\n  receiver: team\n  group_by: [alertname, instance]\n  group_wait: 5s\n  group_interval: 10s\n  repeat_interval: 4h\nreceivers:\n- name: team\n  slack_configs:\n  - send_resolved: true\n  email_configs:\n  - to: {}\n    send_resolved: true\nrepair_commands:\n  start: {}\n",
-        quoted(&slack),
-        quoted(&to),
-        quoted(&repair_line(state)?)
-    );
+    let repairs = [("start", repair_line(state)?)];
+    let text = alerting::configuration("provisioner local up", &ways, pace, &repairs);
     Ok((text, notifications))
 }
 

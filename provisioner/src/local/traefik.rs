@@ -6,8 +6,10 @@ use std::{collections::BTreeMap, fs, io};
 use anyhow::Context as _;
 use rcgen::{CertificateParams, KeyPair};
 
+use crate::alerting::quoted;
+
 use super::{
-    files::{quoted, spec, url},
+    files::{spec, url},
     network::{Ports, ours},
     state::{ProgramSpec, State},
 };

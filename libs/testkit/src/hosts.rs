@@ -1,0 +1,125 @@
+//! Real machines to install on: each a systemd and an sshd in namespaces of its own, by `scripts/hosts.sh`. Needs root.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use crate::Program;
+
+/// A bastion, and some hosts that are reached through it alone. They end, without a trace, when it is dropped.
+#[derive(Debug)]
+pub struct Hosts {
+    folder: PathBuf,
+    tag: String,
+}
+
+impl Hosts {
+    /// Starts a bastion and hosts `n1`, `n2`, … in a folder for their disks and keys. None without the rights to do so.
+    ///
+    /// # Panics
+    /// When they do not come up.
+    #[must_use]
+    pub fn start(folder: &Path, count: usize) -> Option<Self> {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        if !rustix::process::geteuid().is_root() {
+            return None;
+        }
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let hosts = Self {
+            folder: folder.to_owned(),
+            tag: format!("sdl{}-{next}", std::process::id()),
+        };
+        hosts.run(&["up", &count.to_string()]);
+        Some(hosts)
+    }
+
+    /// The operator's private key, which all hosts let in as the user `admin`.
+    #[must_use]
+    pub fn key(&self) -> PathBuf {
+        self.folder.join("key")
+    }
+
+    /// The hosts' keys, as ssh knows hosts.
+    #[must_use]
+    pub fn known_hosts(&self) -> PathBuf {
+        self.folder.join("known_hosts")
+    }
+
+    /// A program that runs where the operator sits: from there the bastion alone is reached.
+    #[must_use]
+    pub fn operator(&self, program: &Path) -> Program {
+        Program::at("ip").args([
+            "netns".as_ref(),
+            "exec".as_ref(),
+            format!("{}-operator", self.tag).as_ref(),
+            program.as_os_str(),
+        ])
+    }
+
+    /// What a command of a shell gives that runs in a host, as root and without ssh; and whether it succeeded.
+    #[must_use]
+    pub fn shell(&self, host: &str, command: &str) -> (bool, String) {
+        let output = self.output(&["in", host, "sh", "-c", command]);
+        let text = [output.stdout, output.stderr].concat();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&text).into_owned(),
+        )
+    }
+
+    /// The same, with a file as standard input.
+    ///
+    /// # Panics
+    /// When it does not succeed.
+    #[must_use]
+    pub fn feed(&self, host: &str, command: &str, file: &Path) -> String {
+        let input = std::fs::File::open(file).expect("the file can be read");
+        let output = self.run_with(&["in", host, "sh", "-c", command], input.into());
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(output.status.success(), "{host}: {command}: {text}");
+        text
+    }
+
+    /// Cuts a host's power.
+    pub fn kill(&self, host: &str) {
+        self.run(&["kill", host]);
+    }
+
+    /// Starts it again.
+    pub fn boot(&self, host: &str) {
+        self.run(&["boot", host]);
+    }
+
+    fn run(&self, arguments: &[&str]) {
+        let output = self.output(arguments);
+        assert!(
+            output.status.success(),
+            "hosts.sh {arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    fn output(&self, arguments: &[&str]) -> Output {
+        self.run_with(arguments, Stdio::null())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "tests start programs")]
+    fn run_with(&self, arguments: &[&str], input: Stdio) -> Output {
+        Command::new(crate::root().join("scripts/hosts.sh"))
+            .args(arguments)
+            .env("HOSTS", &self.folder)
+            .env("HOSTS_TAG", &self.tag)
+            .stdin(input)
+            .output()
+            .expect("bash can be started")
+    }
+}
+
+impl Drop for Hosts {
+    fn drop(&mut self) {
+        // A test that fails already says why.
+        drop(self.output(&["down"]));
+    }
+}

@@ -1,0 +1,120 @@
+//! What should be on a node. Values alone: who fills them are the roles, who compares them with a node and makes it so is `install`.
+
+use std::path::PathBuf;
+
+use daemon::Secret;
+
+/// Where everything of ours is on a node.
+pub(crate) const PROGRAMS: &str = "/opt/scalar-dl-monitoring";
+pub(crate) const CONFIGURATION: &str = "/etc/scalar-dl-monitoring";
+pub(crate) const STATE: &str = "/var/lib/scalar-dl-monitoring";
+pub(crate) const UNITS: &str = "/etc/systemd/system";
+
+/// Everything that should be on one node.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Desired {
+    /// Users of the system, each with a group of its name.
+    pub(crate) users: Vec<String>,
+    pub(crate) programs: Vec<Artifact>,
+    pub(crate) folders: Vec<Folder>,
+    pub(crate) files: Vec<File>,
+    /// In the order in which they are started.
+    pub(crate) units: Vec<Unit>,
+}
+
+/// A program that is installed as `PROGRAMS/name-version-hash/`, to which the link `PROGRAMS/name` leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Artifact {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    /// Of the file, in hexadecimal digits.
+    pub(crate) sha256: String,
+    /// On the operator's machine.
+    pub(crate) source: PathBuf,
+    pub(crate) form: Form,
+}
+
+/// What an artifact's file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// The program itself.
+    Program,
+    /// A tar, compressed by gzip, whose one outermost folder is left away.
+    Archive,
+}
+
+/// A folder of data, which stays when what is in it changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Folder {
+    pub(crate) path: String,
+    /// User and group.
+    pub(crate) owner: String,
+    pub(crate) mode: u32,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct File {
+    pub(crate) path: String,
+    /// User and group.
+    pub(crate) owner: String,
+    pub(crate) mode: u32,
+    pub(crate) content: Vec<u8>,
+}
+
+/// A service of systemd. Its file is one of the files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unit {
+    /// With `.service`.
+    pub(crate) name: String,
+    /// The artifact that it runs: another version restarts it.
+    pub(crate) program: Option<String>,
+    /// Files a change of which restarts it: paths, or their beginnings that end with a slash.
+    pub(crate) restarted_by: Vec<String>,
+    /// Files a change of which makes it read its configuration anew (`systemctl reload`).
+    pub(crate) reloaded_by: Vec<String>,
+    pub(crate) health: Health,
+}
+
+/// What shows that a service does what it should.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// A GET of this URL from the operator, through the connection to the node, gives 200.
+    Get { url: String },
+    /// The same as a user. URLs of https are those of a server with a certificate of the environment's authority.
+    GetAs {
+        url: String,
+        user: String,
+        password: Secret,
+    },
+}
+
+impl Desired {
+    /// Users whom something belongs to, and who are not made here.
+    pub(crate) fn owners(&self) -> impl Iterator<Item = &str> {
+        let files = self.files.iter().map(|it| it.owner.as_str());
+        let owners = files.chain(self.folders.iter().map(|it| it.owner.as_str()));
+        let owners = owners.map(|it| it.split(':').next().unwrap_or(it));
+        owners.filter(|it| *it != "root" && !self.users.iter().any(|user| user == it))
+    }
+}
+
+impl Artifact {
+    /// `name-version-hash`.
+    pub(crate) fn folder(&self) -> String {
+        let hash = self.sha256.get(..12).unwrap_or(&self.sha256);
+        format!("{}-{}-{hash}", self.name, self.version)
+    }
+}
+
+/// What is in a file may be secret.
+impl std::fmt::Debug for File {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            path,
+            owner,
+            mode,
+            content,
+        } = self;
+        write!(f, "{path} {owner} {mode:o} {} bytes", content.len())
+    }
+}

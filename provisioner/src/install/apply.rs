@@ -1,0 +1,324 @@
+//! Makes changes on a node: one stream with all that is new, and the script that puts it into its places. What was there is kept until it is
+//! known that the new runs, and a script that puts it back.
+
+use std::{fmt::Write as _, fs, time::Duration};
+
+use anyhow::{Context as _, bail};
+
+use super::changes::Changes;
+use crate::{
+    desired::{CONFIGURATION, Desired, Form, PROGRAMS, STATE, Unit},
+    exec::shell_word,
+    remote::Remote,
+};
+
+/// For all that is sent and done; a large program over a thin line takes a while.
+const PATIENCE: Duration = Duration::from_secs(900);
+/// For what is small.
+const SHORT: Duration = Duration::from_secs(120);
+
+/// Unpacks the stream and runs what is in it. What a run left behind that was killed is taken away.
+const RECEIVE: &str = r#"
+set -eu
+umask 077
+mkdir -p STATE
+exec 9>STATE/lock
+flock -n 9 || { echo "somebody else changes this machine at the moment" >&2; exit 75; }
+rm -rf STATE/staging STATE/previous
+mkdir STATE/staging
+cd STATE/staging
+tar -xf -
+# The connection may end; what has begun is brought to its end.
+trap '' HUP INT TERM PIPE
+sh ./apply.sh >STATE/apply.log 2>&1 || { code=$?; tail -n 5 STATE/apply.log >&2; exit $code; }
+cd /
+rm -rf STATE/staging
+"#;
+
+/// Sends and does it.
+pub(super) async fn apply(
+    remote: &Remote,
+    desired: &Desired,
+    changes: &Changes<'_>,
+) -> anyhow::Result<()> {
+    let stream = stream(desired, changes)?;
+    let script = RECEIVE.replace("STATE", STATE);
+    let output = remote.script(&script, &stream, PATIENCE).await?;
+    if output.code != 0 {
+        bail!(
+            "{}: the changes could not be made ({}): {}",
+            remote.name(),
+            output.code,
+            output.stderr.trim()
+        );
+    }
+    Ok(())
+}
+
+/// Puts back what was there before the last changes.
+pub(super) async fn roll_back(remote: &Remote) -> anyhow::Result<()> {
+    // Without it nothing was changed yet.
+    let script =
+        format!("[ ! -f {STATE}/previous/rollback.sh ] || sh {STATE}/previous/rollback.sh");
+    let output = remote.script(&script, &[], SHORT).await?;
+    if output.code != 0 {
+        bail!(
+            "{}: what was there before could not be put back: {}",
+            remote.name(),
+            output.stderr.trim()
+        );
+    }
+    Ok(())
+}
+
+/// Starts services anew.
+pub(super) async fn restart(remote: &Remote, units: &[&Unit]) -> anyhow::Result<()> {
+    let names: Vec<_> = units.iter().map(|it| it.name.as_str()).collect();
+    let names = names.join(" ");
+    let script = format!("systemctl reset-failed {names} 2>/dev/null; systemctl restart {names}");
+    let output = remote.script(&script, &[], SHORT).await?;
+    if output.code != 0 {
+        bail!("{}: {}", remote.name(), output.stderr.trim());
+    }
+    Ok(())
+}
+
+/// Takes everything of ours away.
+pub(super) async fn uninstall(remote: &Remote, keeps_data: bool) -> anyhow::Result<()> {
+    let script = removal(keeps_data);
+    let output = remote.script(&script, &[], SHORT).await?;
+    if output.code != 0 {
+        bail!("{}: {}", remote.name(), output.stderr.trim());
+    }
+    Ok(())
+}
+
+/// A tar of the script, the files and the programs.
+fn stream(desired: &Desired, changes: &Changes<'_>) -> anyhow::Result<Vec<u8>> {
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut add = |path: &str, bytes: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o600);
+        header.set_size(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        header.set_cksum();
+        tar.append_data(&mut header, path, bytes)
+    };
+    add("apply.sh", script(desired, changes).as_bytes())?;
+    add("rollback.sh", rollback(desired, changes).as_bytes())?;
+    add("manifest", manifest(changes).as_bytes())?;
+    for (at, file) in changes.files.iter().enumerate() {
+        add(&format!("f{at}"), &file.content)?;
+    }
+    for (at, program) in changes.programs.iter().enumerate() {
+        let path = &program.source;
+        let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        add(&format!("p{at}"), &bytes)?;
+    }
+    Ok(tar.into_inner()?)
+}
+
+fn manifest(changes: &Changes<'_>) -> String {
+    let lines = changes.manifest.iter();
+    lines
+        .map(|(kind, name)| format!("{kind} {name}\n"))
+        .collect()
+}
+
+/// Everything in the order in which a stop in the middle does the least harm: a service is restarted by the next run when this one has
+/// changed its files and came no further.
+fn script(desired: &Desired, changes: &Changes<'_>) -> String {
+    let mut text =
+        format!("set -eu\numask 077\ninstall -d -m 755 {PROGRAMS} {CONFIGURATION} {STATE}\n");
+    let mut line = |it: String| {
+        text += &it;
+        text.push('\n');
+    };
+    for user in &changes.users {
+        line(format!(
+            "id -u {user} >/dev/null 2>&1 || useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin {user}"
+        ));
+    }
+    for (at, program) in changes.programs.iter().enumerate() {
+        let folder = format!("{PROGRAMS}/{}", program.folder());
+        line(format!(
+            "echo {}  p{at} | sha256sum -c --quiet -",
+            program.sha256
+        ));
+        line(format!(
+            "rm -rf {folder} {folder}.new\ninstall -d -m 755 {folder}.new"
+        ));
+        line(match program.form {
+            Form::Program => format!("install -m 755 p{at} {folder}.new/{}", program.name),
+            Form::Archive => format!(
+                "(umask 022; tar -xzf p{at} -C {folder}.new --strip-components=1 --no-same-owner)"
+            ),
+        });
+        line(format!(
+            "touch {folder}.new/.complete\nmv {folder}.new {folder}\nrm p{at}"
+        ));
+    }
+    // What rollback.sh puts back.
+    line(format!(
+        "rm -rf {STATE}/previous\nmkdir {STATE}/previous\ncp rollback.sh {STATE}/previous/"
+    ));
+    line(format!(
+        "if [ -f {STATE}/manifest ]; then cp -p {STATE}/manifest {STATE}/previous/manifest; fi"
+    ));
+    for (at, file) in changes.files.iter().enumerate() {
+        let path = shell_word(&file.path);
+        line(format!(
+            "if [ -f {path} ]; then cp -p {path} {STATE}/previous/f{at}; fi"
+        ));
+    }
+    for (at, path) in changes.removed.iter().enumerate() {
+        let path = shell_word(path);
+        line(format!(
+            "if [ -f {path} ]; then cp -p {path} {STATE}/previous/r{at}; fi"
+        ));
+    }
+    for (name, _) in &changes.links {
+        line(format!(
+            "if [ -L {PROGRAMS}/{name} ]; then cp -P {PROGRAMS}/{name} {STATE}/previous/l-{name}; fi"
+        ));
+    }
+    let pending: String = changes
+        .restarted
+        .iter()
+        .map(|it| format!("{}\\n", it.name))
+        .collect();
+    line(format!(
+        "printf '{pending}' >{STATE}/pending.new\nmv {STATE}/pending.new {STATE}/pending"
+    ));
+    // From here on something is ours: it is known before it is there.
+    line(format!(
+        "cat manifest {STATE}/previous/manifest 2>/dev/null | sort -u >{STATE}/manifest.new || :\nmv {STATE}/manifest.new {STATE}/manifest"
+    ));
+    for folder in &changes.folders {
+        let (user, group) = owner(&folder.owner);
+        line(format!(
+            "install -d -m {:o} -o {user} -g {group} {}",
+            folder.mode,
+            shell_word(&folder.path)
+        ));
+    }
+    for (at, file) in changes.files.iter().enumerate() {
+        let (user, group) = owner(&file.owner);
+        let path = shell_word(&file.path);
+        let new = shell_word(&format!("{}.sdl-new", file.path));
+        line(format!(
+            "(umask 022; mkdir -p \"$(dirname {path})\")\ninstall -m {:o} -o {user} -g {group} f{at} {new}\nmv -f {new} {path}",
+            file.mode
+        ));
+    }
+    for (name, folder) in &changes.links {
+        line(format!(
+            "ln -sfn {folder} {PROGRAMS}/.{name}.new\nmv -Tf {PROGRAMS}/.{name}.new {PROGRAMS}/{name}"
+        ));
+    }
+    for unit in &changes.stopped {
+        line(format!("systemctl disable --now {unit} 2>/dev/null || :"));
+    }
+    for path in &changes.removed {
+        line(format!("rm -f {}", shell_word(path)));
+    }
+    if changes.reloads_systemd || !changes.stopped.is_empty() {
+        line("systemctl daemon-reload".to_owned());
+    }
+    for unit in &changes.enabled {
+        line(format!("systemctl enable --quiet {unit}"));
+    }
+    for unit in &changes.restarted {
+        // Restarts are counted from here on. Whether it gets well is for others to say.
+        line(format!(
+            "systemctl reset-failed {0} 2>/dev/null || :\nsystemctl restart {0} || :",
+            unit.name
+        ));
+    }
+    for unit in &changes.reloaded {
+        line(format!("systemctl reload {}", unit.name));
+    }
+    line(format!(
+        "cp manifest {STATE}/manifest.new\nmv {STATE}/manifest.new {STATE}/manifest\nrm -f {STATE}/pending"
+    ));
+    // Of each program, the version before the last stays for a way back.
+    for program in &desired.programs {
+        let (name, folder) = (&program.name, program.folder());
+        line(format!(
+            "previous=$(readlink {STATE}/previous/l-{name} 2>/dev/null || :)\n\
+             for old in {PROGRAMS}/{name}-[0-9]*; do case ${{old##*/}} in {folder} | \"$previous\") ;; *) rm -rf \"$old\" ;; esac; done"
+        ));
+    }
+    text
+}
+
+fn rollback(desired: &Desired, changes: &Changes<'_>) -> String {
+    let mut text = format!("set -u\ncd {STATE}/previous || exit 1\n");
+    let mut line = |it: String| {
+        // Writing to a text does not fail.
+        writeln!(text, "{it}").unwrap_or(());
+    };
+    for (at, file) in changes.files.iter().enumerate() {
+        let path = shell_word(&file.path);
+        line(format!(
+            "if [ -f f{at} ]; then cp -p f{at} {path}.sdl-new && mv -f {path}.sdl-new {path}; else rm -f {path}; fi"
+        ));
+    }
+    for (at, path) in changes.removed.iter().enumerate() {
+        let path = shell_word(path);
+        line(format!("if [ -f r{at} ]; then cp -p r{at} {path}; fi"));
+    }
+    for (name, _) in &changes.links {
+        line(format!(
+            "if [ -L l-{name} ]; then cp -Pf l-{name} {PROGRAMS}/.{name}.new && mv -Tf {PROGRAMS}/.{name}.new {PROGRAMS}/{name}; else rm -f {PROGRAMS}/{name}; fi"
+        ));
+    }
+    line(format!(
+        "if [ -f manifest ]; then cp -p manifest {STATE}/manifest; fi"
+    ));
+    line("systemctl daemon-reload".to_owned());
+    for unit in &changes.restarted {
+        let name = &unit.name;
+        line(format!(
+            "systemctl reset-failed {name} 2>/dev/null\nif [ -f /etc/systemd/system/{name} ]; then systemctl restart {name}; else systemctl stop {name} 2>/dev/null; systemctl disable {name} 2>/dev/null; fi"
+        ));
+    }
+    for unit in changes.reloaded.iter().copied().chain(
+        desired
+            .units
+            .iter()
+            .filter(|it| changes.stopped.contains(&it.name)),
+    ) {
+        line(format!("systemctl reload-or-restart {}", unit.name));
+    }
+    line(format!("rm -f {STATE}/pending"));
+    text
+}
+
+/// Whatever the manifest names. Data go with it, unless they are to be kept.
+fn removal(keeps_data: bool) -> String {
+    let data = if keeps_data {
+        format!(
+            "rm -rf {STATE}/previous {STATE}/staging {STATE}/manifest {STATE}/pending {STATE}/apply.log {STATE}/lock"
+        )
+    } else {
+        format!(
+            "while read -r kind name; do case $kind in folder) rm -rf \"$name\" ;; esac; done <\"$list\"\nrm -rf {STATE}"
+        )
+    };
+    let users = if keeps_data {
+        String::new()
+    } else {
+        "while read -r kind name; do case $kind in user) userdel \"$name\" 2>/dev/null ;; esac; done <\"$list\"\n".to_owned()
+    };
+    format!(
+        "set -u\n[ -f {STATE}/manifest ] || exit 0\nlist=$(mktemp)\ncp {STATE}/manifest \"$list\"\n\
+         while read -r kind name; do case $kind in unit) systemctl disable --now \"$name\" 2>/dev/null; systemctl reset-failed \"$name\" 2>/dev/null ;; esac; done <\"$list\"\n\
+         while read -r kind name; do case $kind in file) rm -f \"$name\" ;; esac; done <\"$list\"\n\
+         systemctl daemon-reload\n{data}\n{users}rm -rf {PROGRAMS} {CONFIGURATION}\nrm -f \"$list\"\n"
+    )
+}
+
+/// `user:group`.
+fn owner(owner: &str) -> (&str, &str) {
+    owner.split_once(':').unwrap_or((owner, owner))
+}

@@ -1,0 +1,390 @@
+//! The difference between what should be on a node and what is there. Pure.
+
+use std::collections::BTreeSet;
+
+use super::found::Found;
+use crate::desired::{Artifact, Desired, File, Folder, PROGRAMS, Unit};
+
+/// What has to be done on a node. Parts of what is desired.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Changes<'a> {
+    pub(super) users: Vec<&'a str>,
+    /// To be sent.
+    pub(super) programs: Vec<&'a Artifact>,
+    /// Links to be set: name and where to.
+    pub(super) links: Vec<(String, String)>,
+    pub(super) folders: Vec<&'a Folder>,
+    pub(super) files: Vec<&'a File>,
+    /// Files of ours that should not be there any more.
+    pub(super) removed: Vec<String>,
+    /// Services of ours that should not run any more.
+    pub(super) stopped: Vec<String>,
+    /// Services to be restarted, or started.
+    pub(super) restarted: Vec<&'a Unit>,
+    pub(super) reloaded: Vec<&'a Unit>,
+    pub(super) enabled: Vec<&'a str>,
+    /// Whether files of systemd's change.
+    pub(super) reloads_systemd: bool,
+    /// What is to be known as ours from now on.
+    pub(super) manifest: BTreeSet<(String, String)>,
+    /// Whether that is another than before.
+    pub(super) has_new_manifest: bool,
+}
+
+impl Changes<'_> {
+    pub(super) fn are_none(&self) -> bool {
+        let Self {
+            users,
+            programs,
+            links,
+            folders,
+            files,
+            removed,
+            stopped,
+            restarted,
+            reloaded,
+            enabled,
+            reloads_systemd: _,
+            manifest: _,
+            has_new_manifest,
+        } = self;
+        users.is_empty()
+            && programs.is_empty()
+            && links.is_empty()
+            && folders.is_empty()
+            && files.is_empty()
+            && removed.is_empty()
+            && stopped.is_empty()
+            && restarted.is_empty()
+            && reloaded.is_empty()
+            && enabled.is_empty()
+            && !has_new_manifest
+    }
+
+    /// A line for each, for people.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut say = |what: &str, whom: &str| lines.push(format!("{what} {whom}"));
+        self.users.iter().for_each(|it| say("add user", it));
+        for program in &self.programs {
+            say("send", &program.folder());
+        }
+        for (name, target) in &self.links {
+            say("switch", &format!("{name} to {target}"));
+        }
+        self.folders.iter().for_each(|it| say("make", &it.path));
+        self.files.iter().for_each(|it| say("write", &it.path));
+        self.stopped.iter().for_each(|it| say("stop", it));
+        self.removed.iter().for_each(|it| say("remove", it));
+        self.enabled.iter().for_each(|it| say("enable", it));
+        self.restarted
+            .iter()
+            .for_each(|it| say("restart", &it.name));
+        self.reloaded.iter().for_each(|it| say("reload", &it.name));
+        lines
+    }
+}
+
+/// Compares. `hash` is SHA-256 in hexadecimal digits.
+pub(super) fn changes<'a>(
+    desired: &'a Desired,
+    found: &Found,
+    hash: impl Fn(&[u8]) -> String,
+) -> Changes<'a> {
+    let mut changes = Changes {
+        manifest: manifest(desired),
+        ..Changes::default()
+    };
+    changes.users = desired
+        .users
+        .iter()
+        .map(String::as_str)
+        .filter(|it| !found.users.contains(*it))
+        .collect();
+    let mut switched = BTreeSet::new();
+    for program in &desired.programs {
+        let folder = program.folder();
+        if !found.programs.contains(&format!("{PROGRAMS}/{folder}")) {
+            changes.programs.push(program);
+        }
+        let link = format!("{PROGRAMS}/{}", program.name);
+        if found.links.get(&link) != Some(&folder) {
+            changes.links.push((program.name.clone(), folder));
+            switched.insert(program.name.as_str());
+        }
+    }
+    changes.folders = desired
+        .folders
+        .iter()
+        .filter(|it| found.folders.get(&it.path) != Some(&(it.mode, owner(&it.owner))))
+        .collect();
+    changes.files = desired
+        .files
+        .iter()
+        .filter(|it| {
+            let its = (hash(&it.content), it.mode, owner(&it.owner));
+            found.files.get(&it.path) != Some(&its)
+        })
+        .collect();
+    let gone = found.manifest.difference(&changes.manifest);
+    for (kind, name) in gone {
+        match kind.as_str() {
+            "file" => changes.removed.push(name.clone()),
+            "unit" => changes.stopped.push(name.clone()),
+            // Folders hold data, and users own them: only uninstall takes them away.
+            _ => {}
+        }
+    }
+    let written: Vec<_> = changes.files.iter().map(|it| it.path.as_str()).collect();
+    changes.reloads_systemd = written
+        .iter()
+        .copied()
+        .chain(changes.removed.iter().map(String::as_str))
+        .any(|it| it.starts_with("/etc/systemd/"));
+    for unit in &desired.units {
+        let state = found.units.get(&unit.name).cloned().unwrap_or_default();
+        if !state.is_enabled {
+            changes.enabled.push(&unit.name);
+        }
+        let is_touched =
+            |by: &[String]| by.iter().any(|by| written.iter().any(|it| touches(by, it)));
+        let has_new_program = unit
+            .program
+            .as_deref()
+            .is_some_and(|it| switched.contains(it));
+        let is_pending = found.pending.contains(&unit.name);
+        let is_restarted = !state.is_active
+            || is_pending
+            || has_new_program
+            || is_touched(&unit.restarted_by)
+            || written
+                .iter()
+                .any(|it| it.ends_with(&format!("/{}", unit.name)));
+        if is_restarted {
+            changes.restarted.push(unit);
+        } else if is_touched(&unit.reloaded_by) {
+            changes.reloaded.push(unit);
+        }
+    }
+    // What is gone but kept stays known, so that uninstall finds it.
+    let kept = found
+        .manifest
+        .iter()
+        .filter(|it| matches!(it.0.as_str(), "folder" | "user"));
+    let kept: Vec<_> = kept.cloned().collect();
+    changes.manifest.extend(kept);
+    changes.has_new_manifest = changes.manifest != found.manifest;
+    changes
+}
+
+/// `user:group`; a user alone has a group of its name.
+fn owner(owner: &str) -> String {
+    if owner.contains(':') {
+        owner.to_owned()
+    } else {
+        format!("{owner}:{owner}")
+    }
+}
+
+/// A path, or the beginning of some that ends with a slash.
+fn touches(by: &str, path: &str) -> bool {
+    by == path || (by.ends_with('/') && path.starts_with(by))
+}
+
+/// What a node has of ours when all is there.
+fn manifest(desired: &Desired) -> BTreeSet<(String, String)> {
+    let mut all = BTreeSet::new();
+    let mut add = |kind: &str, name: String| {
+        all.insert((kind.to_owned(), name));
+    };
+    for user in &desired.users {
+        add("user", user.clone());
+    }
+    for program in &desired.programs {
+        add("link", program.name.clone());
+    }
+    for folder in &desired.folders {
+        add("folder", folder.path.clone());
+    }
+    for file in &desired.files {
+        add("file", file.path.clone());
+    }
+    for unit in &desired.units {
+        add("unit", unit.name.clone());
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::{Changes, changes};
+    use crate::{
+        desired::{Artifact, Desired, File, Folder, Form, Health, Unit},
+        install::found::{Found, UnitState},
+    };
+
+    fn desired(version: &str) -> Desired {
+        let file = |path: &str, content: &str| File {
+            path: path.to_owned(),
+            owner: "root:root".to_owned(),
+            mode: 0o644,
+            content: content.as_bytes().to_vec(),
+        };
+        Desired {
+            users: vec!["agent".to_owned()],
+            programs: vec![Artifact {
+                name: "agent".to_owned(),
+                version: version.to_owned(),
+                sha256: "0123456789abcdef".to_owned(),
+                source: PathBuf::from("agent"),
+                form: Form::Program,
+            }],
+            folders: vec![Folder {
+                path: "/var/lib/x/agent".to_owned(),
+                owner: "agent:agent".to_owned(),
+                mode: 0o700,
+            }],
+            files: vec![
+                file("/etc/systemd/system/agent.service", "[Unit]"),
+                file("/etc/x/agent.yml", "a: b"),
+                file("/etc/x/rules/a.yml", "r"),
+            ],
+            units: vec![Unit {
+                name: "agent.service".to_owned(),
+                program: Some("agent".to_owned()),
+                restarted_by: vec!["/etc/x/agent.yml".to_owned()],
+                reloaded_by: vec!["/etc/x/rules/".to_owned()],
+                health: Health::Get {
+                    url: "http://127.0.0.1:9100/-/healthy".to_owned(),
+                },
+            }],
+        }
+    }
+
+    fn hash(bytes: &[u8]) -> String {
+        String::from_utf8_lossy(bytes).into_owned()
+    }
+
+    /// What a node has after all was done.
+    fn after(desired: &Desired) -> Found {
+        let done = changes(desired, &Found::default(), hash);
+        let mut found = Found {
+            manifest: done.manifest,
+            ..Found::default()
+        };
+        found.users.extend(desired.users.iter().cloned());
+        for program in &desired.programs {
+            let folder = program.folder();
+            found
+                .programs
+                .insert(format!("/opt/scalar-dl-monitoring/{folder}"));
+            found
+                .links
+                .insert("/opt/scalar-dl-monitoring/agent".to_owned(), folder);
+        }
+        for it in &desired.folders {
+            found
+                .folders
+                .insert(it.path.clone(), (it.mode, it.owner.clone()));
+        }
+        for it in &desired.files {
+            found.files.insert(
+                it.path.clone(),
+                (hash(&it.content), it.mode, it.owner.clone()),
+            );
+        }
+        let running = UnitState {
+            is_active: true,
+            is_enabled: true,
+            restarts: 0,
+        };
+        found.units.insert("agent.service".to_owned(), running);
+        found
+    }
+
+    fn check(changes: &Changes<'_>, expect: &str) {
+        assert_eq!(changes.lines().join("; "), expect);
+        assert_eq!(changes.are_none(), expect.is_empty());
+    }
+
+    #[test]
+    fn from_nothing_to_nothing_to_do() {
+        let wanted = desired("1");
+        let all = changes(&wanted, &Found::default(), hash);
+        check(
+            &all,
+            "add user agent; send agent-1-0123456789ab; switch agent to agent-1-0123456789ab; make /var/lib/x/agent; \
+             write /etc/systemd/system/agent.service; write /etc/x/agent.yml; write /etc/x/rules/a.yml; enable agent.service; \
+             restart agent.service",
+        );
+        assert!(all.reloads_systemd);
+        check(&changes(&wanted, &after(&wanted), hash), "");
+    }
+
+    #[test]
+    fn what_changes_is_done_and_no_more() {
+        let before = after(&desired("1"));
+        let with = |change: fn(&mut Desired)| {
+            let mut wanted = desired("1");
+            change(&mut wanted);
+            wanted
+        };
+        for (wanted, expect) in [
+            (
+                with(|it| it.files[1].content = b"c".to_vec()),
+                "write /etc/x/agent.yml; restart agent.service",
+            ),
+            (
+                with(|it| it.files[2].content = b"c".to_vec()),
+                "write /etc/x/rules/a.yml; reload agent.service",
+            ),
+            (
+                with(|it| it.files[0].content = b"c".to_vec()),
+                "write /etc/systemd/system/agent.service; restart agent.service",
+            ),
+            (
+                with(|it| it.files[1].mode = 0o600),
+                "write /etc/x/agent.yml; restart agent.service",
+            ),
+            (
+                desired("2"),
+                "send agent-2-0123456789ab; switch agent to agent-2-0123456789ab; restart agent.service",
+            ),
+            (
+                with(|it| drop(it.files.remove(2))),
+                "remove /etc/x/rules/a.yml",
+            ),
+            (with(|it| it.units.clear()), "stop agent.service"),
+        ] {
+            check(&changes(&wanted, &before, hash), expect);
+        }
+    }
+
+    #[test]
+    fn what_somebody_else_did_is_mended() {
+        let wanted = desired("1");
+        for (change, expect) in [
+            (
+                (|it: &mut Found| it.units.clear()) as fn(&mut Found),
+                "enable agent.service; restart agent.service",
+            ),
+            (
+                |it| {
+                    it.pending.insert("agent.service".to_owned());
+                },
+                "restart agent.service",
+            ),
+            (
+                |it| it.links.clear(),
+                "switch agent to agent-1-0123456789ab; restart agent.service",
+            ),
+            (|it| it.folders.clear(), "make /var/lib/x/agent"),
+        ] {
+            let mut found = after(&wanted);
+            change(&mut found);
+            check(&changes(&wanted, &found, hash), expect);
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! What is on a node: asked for in one round trip, and read strictly.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use crate::{
+    desired::{Desired, PROGRAMS, STATE},
+    remote::{ReachError, Remote},
+};
+
+/// A node looks through its files and services.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Reads what it is to look at from standard input, a kind and a name on each line.
+const SCRIPT: &str = r#"
+echo sdl-found 1
+(. /etc/os-release 2>/dev/null; echo "os ${ID:-unknown} ${VERSION_ID:-unknown}")
+echo "machine $(uname -m)"
+echo "clock $(date +%s)"
+[ -d /run/systemd/system ] && echo "systemd $(systemctl --version | head -n 1 | cut -d ' ' -f 2)"
+for needed in sha256sum stat tar readlink systemctl useradd; do command -v $needed >/dev/null || echo "lacks $needed"; done
+for place in /opt /etc /var/lib; do echo "free $(df -Pk $place | tail -n 1 | while read -r _ _ _ free _; do echo "$free"; done) $place"; done
+[ -f STATE/manifest ] && while read -r line; do echo "manifest $line"; done <STATE/manifest
+[ -f STATE/pending ] && while read -r line; do echo "pending $line"; done <STATE/pending
+while read -r kind name; do
+  case $kind in
+  file) [ -f "$name" ] && [ ! -L "$name" ] && echo "file $(sha256sum <"$name" | cut -d ' ' -f 1) $(stat -c '%a %U:%G' "$name") $name" ;;
+  folder) [ -d "$name" ] && echo "folder $(stat -c '%a %U:%G' "$name") $name" ;;
+  link) [ -L "$name" ] && echo "link $(readlink "$name") $name" ;;
+  program) [ -f "$name/.complete" ] && echo "program $name" ;;
+  user) id -u "$name" >/dev/null 2>&1 && echo "user $name" ;;
+  unit) echo "unit $(systemctl is-active "$name" 2>/dev/null) $(systemctl is-enabled "$name" 2>/dev/null || :) $(systemctl show -p NRestarts --value "$name" 2>/dev/null) $name" ;;
+  esac
+done
+echo sdl-end
+"#;
+
+/// What is on a node of what should be, or was put there before.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) os: String,
+    pub(super) machine: String,
+    /// Seconds since 1970.
+    pub(super) clock: i64,
+    pub(super) systemd: Option<u32>,
+    pub(super) lacks: Vec<String>,
+    /// KiB, by place.
+    pub(super) free: BTreeMap<String, u64>,
+    /// What was put there, by kind and name.
+    pub(super) manifest: BTreeSet<(String, String)>,
+    /// Services that were to be restarted when somebody stopped in the middle.
+    pub(super) pending: BTreeSet<String>,
+    /// Hash, mode and owner of files.
+    pub(super) files: BTreeMap<String, (String, u32, String)>,
+    pub(super) folders: BTreeMap<String, (u32, String)>,
+    pub(super) links: BTreeMap<String, String>,
+    pub(super) programs: BTreeSet<String>,
+    pub(super) users: BTreeSet<String>,
+    pub(super) units: BTreeMap<String, UnitState>,
+}
+
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct UnitState {
+    pub(super) is_active: bool,
+    pub(super) is_enabled: bool,
+    pub(super) restarts: u32,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FoundError {
+    #[error(transparent)]
+    Reach(#[from] ReachError),
+    #[error(
+        "{node}: {user} may not become root without a password: give it `NOPASSWD: /bin/sh` in sudoers ({said})"
+    )]
+    Sudo {
+        node: String,
+        user: String,
+        said: String,
+    },
+    #[error("{node}: it cannot be looked at: {said}")]
+    Said { node: String, said: String },
+}
+
+/// Looks at a node.
+pub(super) async fn find(
+    remote: &Remote,
+    user: &str,
+    desired: &Desired,
+) -> Result<Found, FoundError> {
+    let script = SCRIPT.replace("STATE", STATE);
+    let output = remote
+        .script(&script, questions(desired).as_bytes(), PATIENCE)
+        .await?;
+    let node = remote.name().to_owned();
+    let said = output.stderr.trim();
+    if let Some(found) = parse(&output.stdout) {
+        return Ok(found);
+    }
+    let said = if said.is_empty() {
+        format!("it ended with {} before it has said all", output.code)
+    } else {
+        said.lines().last().unwrap_or_default().to_owned()
+    };
+    if said.contains("sudo") {
+        let user = user.to_owned();
+        return Err(FoundError::Sudo { node, user, said });
+    }
+    Err(FoundError::Said { node, said })
+}
+
+/// What is looked at.
+fn questions(desired: &Desired) -> String {
+    let mut text = String::new();
+    let mut ask = |kind: &str, name: &str| text += &format!("{kind} {name}\n");
+    for user in desired
+        .users
+        .iter()
+        .map(String::as_str)
+        .chain(desired.owners())
+    {
+        ask("user", user);
+    }
+    for program in &desired.programs {
+        ask("program", &format!("{PROGRAMS}/{}", program.folder()));
+        ask("link", &format!("{PROGRAMS}/{}", program.name));
+    }
+    for folder in &desired.folders {
+        ask("folder", &folder.path);
+    }
+    for file in &desired.files {
+        ask("file", &file.path);
+    }
+    for unit in &desired.units {
+        ask("unit", &unit.name);
+    }
+    text
+}
+
+/// None when it did not come to its end.
+fn parse(text: &str) -> Option<Found> {
+    let mut lines = text.lines().skip_while(|it| *it != "sdl-found 1").skip(1);
+    let mut found = Found::default();
+    for line in &mut lines {
+        if line == "sdl-end" {
+            return Some(found);
+        }
+        found.line(line);
+    }
+    None
+}
+
+impl Found {
+    /// Lines of other shapes say nothing.
+    fn line(&mut self, line: &str) -> Option<()> {
+        let (kind, rest) = line.split_once(' ')?;
+        match kind {
+            "os" => rest.clone_into(&mut self.os),
+            "machine" => rest.clone_into(&mut self.machine),
+            "clock" => self.clock = rest.parse().ok()?,
+            "systemd" => self.systemd = rest.parse().ok(),
+            "lacks" => self.lacks.push(rest.to_owned()),
+            "free" => {
+                let (free, place) = rest.split_once(' ')?;
+                self.free.insert(place.to_owned(), free.parse().ok()?);
+            }
+            "manifest" => {
+                let (kind, name) = rest.split_once(' ')?;
+                self.manifest.insert((kind.to_owned(), name.to_owned()));
+            }
+            "pending" => {
+                self.pending.insert(rest.to_owned());
+            }
+            "file" => {
+                let mut words = rest.splitn(4, ' ');
+                let hash = words.next()?.to_owned();
+                let mode = u32::from_str_radix(words.next()?, 8).ok()?;
+                let owner = words.next()?.to_owned();
+                self.files
+                    .insert(words.next()?.to_owned(), (hash, mode, owner));
+            }
+            "folder" => {
+                let mut words = rest.splitn(3, ' ');
+                let mode = u32::from_str_radix(words.next()?, 8).ok()?;
+                let owner = words.next()?.to_owned();
+                self.folders.insert(words.next()?.to_owned(), (mode, owner));
+            }
+            "link" => {
+                let (target, path) = rest.split_once(' ')?;
+                self.links.insert(path.to_owned(), target.to_owned());
+            }
+            "program" => {
+                self.programs.insert(rest.to_owned());
+            }
+            "user" => {
+                self.users.insert(rest.to_owned());
+            }
+            "unit" => {
+                // Of a unit that there is not, some words are missing.
+                let words: Vec<_> = rest.split(' ').collect();
+                let name = (*words.last()?).to_owned();
+                let state = UnitState {
+                    is_active: words.first() == Some(&"active"),
+                    is_enabled: words.get(1) == Some(&"enabled"),
+                    restarts: words.get(2).and_then(|it| it.parse().ok()).unwrap_or(0),
+                };
+                self.units.insert(name, state);
+            }
+            _ => {}
+        }
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{UnitState, parse};
+
+    #[test]
+    fn answers() {
+        let found = parse(
+            "Welcome to this machine\nsdl-found 1\nos debian 12\nmachine x86_64\nclock 1700000000\nsystemd 252\nlacks tar\n\
+             free 1000 /opt\nmanifest file /etc/x y\npending a.service\nfile abc 600 root:root /etc/x y\nfolder 755 a:a /var/lib/a\n\
+             link a-1-abc /opt/a\nprogram /opt/a-1-abc\nuser a\nunit active enabled 3 a.service\nunit inactive  0 b.service\nnoise\nsdl-end\nmore",
+        )
+        .unwrap();
+        assert_eq!(
+            (found.os.as_str(), found.clock, found.systemd),
+            ("debian 12", 1_700_000_000, Some(252))
+        );
+        assert_eq!(
+            found.files["/etc/x y"],
+            ("abc".to_owned(), 0o600, "root:root".to_owned())
+        );
+        assert_eq!(found.folders["/var/lib/a"], (0o755, "a:a".to_owned()));
+        assert_eq!(found.links["/opt/a"], "a-1-abc");
+        assert!(
+            found
+                .manifest
+                .contains(&("file".to_owned(), "/etc/x y".to_owned()))
+        );
+        let active = UnitState {
+            is_active: true,
+            is_enabled: true,
+            restarts: 3,
+        };
+        assert_eq!(found.units["a.service"], active);
+        assert_eq!(found.units["b.service"], UnitState::default());
+        assert_eq!(parse("sdl-found 1\nos debian 12\n"), None);
+        assert_eq!(parse(""), None);
+    }
+}

@@ -1,0 +1,176 @@
+//! Whether a service does what it should: its own answer, and that it is not started again and again. That it is "active" proves nothing: so
+//! is one in a crash loop, between two crashes.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use client::{Client, Settings, Tls, Url};
+
+use crate::{
+    desired::{Health, Unit},
+    network::Node,
+    remote::Remote,
+    roles::Materials,
+};
+
+/// A service may take so long until it answers.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// It must not be started again for so long.
+const STILL: Duration = Duration::from_secs(3);
+/// A service that was started again so often will not get better.
+const CRASHES: u32 = 3;
+const LOOK: Duration = Duration::from_millis(300);
+
+/// Waits for services that were started or reloaded.
+pub(super) async fn wait(
+    remote: &Remote,
+    node: &Node,
+    units: &[&Unit],
+    materials: &Materials,
+) -> anyhow::Result<()> {
+    if units.is_empty() {
+        return Ok(());
+    }
+    let end = Instant::now() + PATIENCE;
+    let mut probes = Vec::new();
+    for unit in units {
+        probes.push(Probe::new(remote, node, unit, materials).await?);
+    }
+    let mut since = Instant::now();
+    let mut restarts = None;
+    let mut at_first: Option<Vec<u32>> = None;
+    loop {
+        let states = states(remote, units).await?;
+        let counts: Vec<u32> = states.iter().map(|it| it.1).collect();
+        let problem = match states.iter().zip(units).find(|it| !it.0.0) {
+            Some((_, unit)) => Some(format!("{} does not run", unit.name)),
+            None => asked(&probes).await,
+        };
+        if problem.is_some() || restarts.as_ref() != Some(&counts) {
+            since = Instant::now();
+        }
+        let before = at_first.get_or_insert_with(|| counts.clone());
+        let crashes = before
+            .iter()
+            .zip(&counts)
+            .map(|(before, now)| now.saturating_sub(*before));
+        let is_crashing = crashes.max() >= Some(CRASHES);
+        restarts = Some(counts);
+        if since.elapsed() >= STILL {
+            return Ok(());
+        }
+        if is_crashing || Instant::now() > end {
+            let problem = problem.unwrap_or_else(|| "it is started again and again".to_owned());
+            bail!("{problem}{}", last_words(remote, units).await);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// What is wrong with the first that does not answer as it should.
+async fn asked(probes: &[Probe]) -> Option<String> {
+    for probe in probes {
+        if let Some(problem) = probe.problem().await {
+            return Some(problem);
+        }
+    }
+    None
+}
+
+/// Whether each runs, and how often it was started again.
+async fn states(remote: &Remote, units: &[&Unit]) -> anyhow::Result<Vec<(bool, u32)>> {
+    let names: Vec<_> = units.iter().map(|it| it.name.as_str()).collect();
+    let script = format!(
+        "for unit in {}; do echo \"$(systemctl show -p ActiveState --value $unit) $(systemctl show -p NRestarts --value $unit)\"; done",
+        names.join(" ")
+    );
+    let output = remote.script(&script, &[], Duration::from_secs(30)).await?;
+    let state = |line: &str| {
+        let (state, restarts) = line.split_once(' ')?;
+        Some((state == "active", restarts.parse().ok()?))
+    };
+    let states: Option<Vec<_>> = output.stdout.lines().map(state).collect();
+    states
+        .filter(|it| it.len() == units.len())
+        .with_context(|| format!("{}: systemctl says nothing of use", remote.name()))
+}
+
+/// The end of what a service that fails has said.
+async fn last_words(remote: &Remote, units: &[&Unit]) -> String {
+    let names: Vec<_> = units.iter().map(|it| format!("-u {}", it.name)).collect();
+    let script = format!(
+        "journalctl -q --no-pager -o cat -n 3 {} 2>/dev/null",
+        names.join(" ")
+    );
+    let output = remote.script(&script, &[], Duration::from_secs(30)).await;
+    let said = output.map(|it| it.stdout).unwrap_or_default();
+    let said = said.trim().replace('\n', " | ");
+    if said.is_empty() {
+        said
+    } else {
+        format!(" ({})", said.chars().take(500).collect::<String>())
+    }
+}
+
+/// What asks one service.
+struct Probe {
+    name: String,
+    client: Client,
+    url: Url,
+    login: Option<(String, daemon::Secret)>,
+}
+
+impl Probe {
+    async fn new(
+        remote: &Remote,
+        node: &Node,
+        unit: &Unit,
+        materials: &Materials,
+    ) -> anyhow::Result<Self> {
+        let name = unit.name.clone();
+        let (url, login) = match &unit.health {
+            Health::Get { url } => (url, None),
+            Health::GetAs {
+                url,
+                user,
+                password,
+            } => (url, Some((user.clone(), password.clone()))),
+        };
+        let mut url = Url::parse(url).with_context(|| format!("{name}: {url}"))?;
+        let host = url.host_str().context("it has no host")?.to_owned();
+        let port = url.port_or_known_default().context("it has no port")?;
+        let local = remote.forward(&host, port).await?;
+        let mut settings = Settings::new("provisioner", Duration::from_secs(5));
+        settings.tls = Tls {
+            ca: Some(materials.pki.certificate().to_owned()),
+            server_name: Some(node.name.clone()),
+            ..Tls::default()
+        };
+        url.set_host(Some("127.0.0.1")).context("no host")?;
+        url.set_port(Some(local)).unwrap_or(());
+        let client = client::client(&settings)?;
+        Ok(Self {
+            name,
+            client,
+            url,
+            login,
+        })
+    }
+
+    /// What is wrong, if anything is.
+    async fn problem(&self) -> Option<String> {
+        let mut request = self.client.get(self.url.clone());
+        if let Some((user, password)) = &self.login {
+            request = request.basic_auth(user, Some(password.expose()));
+        }
+        match request.send().await {
+            Ok(response) if response.status().is_success() => None,
+            Ok(response) => Some(format!("{} answers {}", self.name, response.status())),
+            Err(error) => Some(format!(
+                "{} does not answer: {}",
+                self.name,
+                daemon::chain(&error.without_url())
+            )),
+        }
+    }
+}

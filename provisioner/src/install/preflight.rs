@@ -1,0 +1,87 @@
+//! Whether a node is one that can be installed on, before anything is changed anywhere.
+
+use anyhow::bail;
+
+use super::{changes::Changes, found::Found};
+use crate::{desired::Desired, network::Node};
+
+/// The oldest systemd that knows what our services are hardened with.
+const SYSTEMD: u32 = 239;
+/// Alerts and certificates go wrong when clocks differ by more seconds.
+const SKEW: i64 = 30;
+/// KiB that stay free.
+const SPARE: u64 = 200 << 10;
+/// Systems that were tried or are as good.
+const SYSTEMS: &[&str] = &[
+    "almalinux",
+    "amzn",
+    "centos",
+    "debian",
+    "ol",
+    "rhel",
+    "rocky",
+    "ubuntu",
+];
+
+pub(super) fn check(
+    node: &Node,
+    desired: &Desired,
+    found: &Found,
+    changes: &Changes<'_>,
+) -> anyhow::Result<()> {
+    let name = &node.name;
+    let id = found.os.split(' ').next().unwrap_or_default();
+    if !SYSTEMS.contains(&id) {
+        bail!(
+            "{name}: its system is {}; this installs on {}",
+            found.os,
+            SYSTEMS.join(", ")
+        );
+    }
+    if found.machine != "x86_64" {
+        bail!(
+            "{name}: its processor is {}; the programs are for x86_64",
+            found.machine
+        );
+    }
+    match found.systemd {
+        Some(version) if version >= SYSTEMD => {}
+        Some(version) => bail!("{name}: its systemd is {version}; {SYSTEMD} or later is needed"),
+        None => bail!("{name}: systemd does not run there"),
+    }
+    if !found.lacks.is_empty() {
+        bail!("{name}: it has no {}", found.lacks.join(", "));
+    }
+    for owner in desired.owners() {
+        if !found.users.contains(owner) {
+            bail!(
+                "{name}: it has no user {owner}: install {owner} first, or take the role from the hosts file"
+            );
+        }
+    }
+    let skew = found.clock - jiff::Timestamp::now().as_second();
+    if skew.abs() > SKEW {
+        bail!(
+            "{name}: its clock differs from ours by {skew} s: let chrony or systemd-timesyncd set it"
+        );
+    }
+    let sent: u64 = changes
+        .programs
+        .iter()
+        .filter_map(|it| std::fs::metadata(&it.source).ok())
+        .map(|it| it.len() / 1024)
+        .sum();
+    // It is there twice for a moment, and an archive is larger than its file.
+    let needed = SPARE + 4 * sent;
+    for (place, free) in &found.free {
+        let needed = if place == "/etc" { 1 << 10 } else { needed };
+        if *free < needed {
+            bail!(
+                "{name}: {place} has {} MiB free; {} are needed",
+                free >> 10,
+                needed >> 10
+            );
+        }
+    }
+    Ok(())
+}

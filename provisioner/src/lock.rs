@@ -1,0 +1,139 @@
+//! One at a time changes an environment, and who does is written there; what was done stands in its journal.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{Read as _, Seek as _, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail};
+use jiff::Timestamp;
+use serde_json::json;
+
+/// Held while an environment is changed. The kernel lets go of it when the process ends, however that happens.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes it, or says who has it.
+    pub(crate) fn take(folder: &Path, what: &str) -> anyhow::Result<Self> {
+        let path = folder.join("lock");
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path);
+        let mut file = file.with_context(|| format!("cannot open {}", path.display()))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                file.read_to_string(&mut holder).unwrap_or_default();
+                bail!(
+                    "{} is being changed by {}: wait until that has ended",
+                    folder.display(),
+                    holder.trim()
+                );
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("cannot lock {}", path.display()));
+            }
+        }
+        file.set_len(0)?;
+        file.rewind()?;
+        let id = std::process::id();
+        writeln!(
+            file,
+            "{} (process {id}, `{what}`, since {})",
+            who(),
+            Timestamp::now()
+        )?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// The journal of an environment: a line of JSON for each thing that was done. Nothing in it is secret.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    path: PathBuf,
+    what: String,
+}
+
+impl Journal {
+    /// For one run of a command.
+    pub(crate) fn new(folder: &Path, what: &str) -> Self {
+        Self {
+            path: folder.join("journal.log"),
+            what: what.to_owned(),
+        }
+    }
+
+    /// Appends a line: a node (or none), what was done, and how it went.
+    pub(crate) fn note(&self, node: Option<&str>, result: &str) -> anyhow::Result<()> {
+        let line = json!({
+            "time": Timestamp::now().to_string(),
+            "who": who(),
+            "command": self.what,
+            "node": node,
+            "result": result,
+        });
+        let append = || {
+            let file = OpenOptions::new()
+                .append(true)
+                .create(true)
+                .mode(0o600)
+                .open(&self.path);
+            // One write, so that lines of two never mix.
+            file?.write_all(format!("{line}\n").as_bytes())
+        };
+        append().with_context(|| format!("cannot write {}", self.path.display()))
+    }
+}
+
+/// `user@host`.
+fn who() -> String {
+    let user = ["USER", "LOGNAME"]
+        .iter()
+        .find_map(|it| std::env::var(it).ok());
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}@{}", user.as_deref().unwrap_or("unknown"), host.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Journal, Lock};
+
+    #[test]
+    fn one_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = Lock::take(folder.path(), "install").unwrap();
+        let error = Lock::take(folder.path(), "install")
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("is being changed by "), "{error}");
+        assert!(error.contains("`install`, since 2"), "{error}");
+        drop(lock);
+        Lock::take(folder.path(), "uninstall").unwrap();
+    }
+
+    #[test]
+    fn lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::new(folder.path(), "install");
+        journal.note(None, "begin").unwrap();
+        journal.note(Some("n1"), "a \"b\"").unwrap();
+        let text = std::fs::read_to_string(folder.path().join("journal.log")).unwrap();
+        let lines: Vec<serde_json::Value> = text
+            .lines()
+            .map(|it| serde_json::from_str(it).unwrap())
+            .collect();
+        assert_eq!(lines[1]["node"], "n1");
+        assert_eq!(lines[1]["result"], "a \"b\"");
+        assert_eq!(lines[0]["command"], "install");
+    }
+}

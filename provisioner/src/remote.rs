@@ -1,0 +1,275 @@
+//! Nodes over SSH: the system's OpenSSH, one connection to each that all commands share. The only effects on other machines come from here.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use openssh::{ControlPersist, ForwardType, KnownHosts, Session, SessionBuilder, Stdio};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::{
+    environment::ssh_config,
+    exec::shell_word,
+    network::{Network, Node},
+};
+
+/// For a connection to be made.
+const CONNECT: Duration = Duration::from_secs(15);
+/// A connection that nobody uses ends by itself, also when the provisioner was killed.
+const IDLE: u32 = 60;
+/// What a command may write.
+const MAX_OUTPUT: u64 = 16 << 20;
+
+/// Ways to the nodes of a network.
+pub(crate) struct Remotes {
+    /// Sockets and configuration; the connections end when it goes.
+    folder: tempfile::TempDir,
+    config: PathBuf,
+}
+
+/// A connection to a node.
+pub(crate) struct Remote {
+    session: Session,
+    name: String,
+}
+
+/// What a command gave.
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Why a node cannot be reached, in words that say what to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReachError {
+    #[error(
+        "{node}: its host key is not the one that is known, or none is: compare it with the machine's own, then put it into known_hosts, or its \
+         fingerprint as host_key into the hosts file"
+    )]
+    HostKey { node: String, source: io::Error },
+    #[error(
+        "{node}: it does not let us in: look at private_key_file, the agent's keys and the user"
+    )]
+    Refused { node: String, source: io::Error },
+    #[error("{node}: it cannot be reached")]
+    Unreachable { node: String, source: io::Error },
+    #[error("{node}: the connection broke off")]
+    Broken {
+        node: String,
+        source: openssh::Error,
+    },
+    #[error("{node}: no answer within {seconds} s")]
+    Late { node: String, seconds: u64 },
+}
+
+impl Remotes {
+    /// Writes what ssh is told.
+    pub(crate) fn open(network: &Network) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("provisioner").tempdir();
+        let folder = folder.context("cannot make a folder for connections")?;
+        let config = folder.path().join("config");
+        let text = configuration(network, folder.path())?;
+        fs::write(&config, text).with_context(|| format!("cannot write {}", config.display()))?;
+        Ok(Self { folder, config })
+    }
+
+    /// Connects to a node.
+    pub(crate) async fn connect(&self, node: &Node) -> Result<Remote, ReachError> {
+        let mut builder = SessionBuilder::default();
+        builder
+            .config_file(&self.config)
+            .control_directory(self.folder.path())
+            .known_hosts_check(KnownHosts::Strict)
+            .connect_timeout(CONNECT)
+            .server_alive_interval(Duration::from_secs(5))
+            .control_persist(match std::num::NonZeroUsize::new(IDLE as usize) {
+                Some(seconds) => ControlPersist::IdleFor(seconds),
+                None => ControlPersist::Forever,
+            });
+        let name = node.name.clone();
+        // ssh's own bound does not hold for the way over a bastion.
+        match tokio::time::timeout(3 * CONNECT, builder.connect_mux(&node.name)).await {
+            Ok(Ok(session)) => Ok(Remote { session, name }),
+            Ok(Err(error)) => Err(ReachError::of(name, error)),
+            Err(_elapsed) => Err(ReachError::Late {
+                node: name,
+                seconds: 3 * CONNECT.as_secs(),
+            }),
+        }
+    }
+}
+
+impl ReachError {
+    fn of(node: String, error: openssh::Error) -> Self {
+        let source = match error {
+            openssh::Error::Connect(source) | openssh::Error::Master(source) => source,
+            other => {
+                return Self::Broken {
+                    node,
+                    source: other,
+                };
+            }
+        };
+        let text = source.to_string();
+        match () {
+            () if text.contains("ost key") => Self::HostKey { node, source },
+            () if text.contains("ermission denied") => Self::Refused { node, source },
+            () => Self::Unreachable { node, source },
+        }
+    }
+}
+
+/// The user's own configuration does not count here but for keys of the agent: what is said in the environment's files is all there is.
+fn configuration(network: &Network, folder: &Path) -> anyhow::Result<String> {
+    let own = crate::own_path()?;
+    let mut text = String::new();
+    for node in &network.nodes {
+        text += &format!("Host {}\n", node.name);
+        if let Some(fingerprint) = &node.host_key {
+            // The one whose fingerprint is named is known, and no other.
+            text += &format!(
+                "  UserKnownHostsFile none\n  GlobalKnownHostsFile none\n  HostKeyAlgorithms ssh-ed25519\n  KnownHostsCommand {} known-host {fingerprint} %f %H %t %K\n",
+                shell_word(&own.display().to_string())
+            );
+        }
+        if network.is_bastion(&node.name) {
+            // Those behind it share one connection.
+            text += &format!(
+                "  ControlMaster auto\n  ControlPath {}/%C\n  ControlPersist {IDLE}\n",
+                folder.display()
+            );
+        }
+    }
+    text += &ssh_config(network);
+    text += "\nHost *\n  StrictHostKeyChecking yes\n  BatchMode yes\n  ForwardAgent no\n";
+    if network.config.text("private_key_file").is_some() {
+        text += "  IdentitiesOnly yes\n";
+    }
+    if let Some(file) = network.config.text("known_hosts_file") {
+        text += &format!("  UserKnownHostsFile \"{file}\"\n");
+    }
+    Ok(text)
+}
+
+/// Called by ssh: the host key as known_hosts has it, when it is the one of the hosts file.
+pub(crate) fn known_host(words: &[String]) -> anyhow::Result<ExitCode> {
+    let [expected, found, host, kind, key] = words else {
+        bail!("ssh calls this with five words");
+    };
+    if expected == found {
+        crate::output::say(format!("{host} {kind} {key}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Remote {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs a script of sh as root, with what it reads, within a time.
+    pub(crate) async fn script(
+        &self,
+        script: &str,
+        input: &[u8],
+        patience: Duration,
+    ) -> Result<Output, ReachError> {
+        match tokio::time::timeout(patience, self.run(script, input)).await {
+            Ok(Ok(output)) => Ok(output),
+            Ok(Err(source)) => Err(ReachError::Broken {
+                node: self.name.clone(),
+                source,
+            }),
+            Err(_elapsed) => Err(ReachError::Late {
+                node: self.name.clone(),
+                seconds: patience.as_secs(),
+            }),
+        }
+    }
+
+    async fn run(&self, script: &str, input: &[u8]) -> Result<Output, openssh::Error> {
+        let as_root =
+            "if [ \"$(id -u)\" = 0 ]; then exec sh -c \"$0\"; else exec sudo -n sh -c \"$0\"; fi";
+        let mut child = self
+            .session
+            .command("sh")
+            .args(["-c", as_root, script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .await?;
+        let stdin = child.stdin().take();
+        let (stdout, stderr) = (child.stdout().take(), child.stderr().take());
+        let write = async move {
+            let Some(mut stdin) = stdin else {
+                return Ok(());
+            };
+            match stdin.write_all(input).await {
+                // It ended before it has read all: its own words say why.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+                Err(error) => Err(error),
+                Ok(()) => stdin.shutdown().await,
+            }
+        };
+        let read = async |stream: Option<openssh::ChildStdout>| {
+            let mut bytes = Vec::new();
+            if let Some(stream) = stream {
+                stream.take(MAX_OUTPUT).read_to_end(&mut bytes).await?;
+            }
+            Ok::<_, io::Error>(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        let read_errors = async {
+            let mut bytes = Vec::new();
+            if let Some(stream) = stderr {
+                stream.take(MAX_OUTPUT).read_to_end(&mut bytes).await?;
+            }
+            Ok::<_, io::Error>(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        let (written, stdout, stderr) = tokio::join!(write, read(stdout), read_errors);
+        let status = child.wait().await?;
+        let broken = openssh::Error::ChildIo;
+        if status.success() {
+            written.map_err(broken)?;
+        }
+        Ok(Output {
+            code: status.code().unwrap_or(255),
+            stdout: stdout.map_err(broken)?,
+            stderr: stderr.map_err(broken)?,
+        })
+    }
+
+    /// A port of this machine that leads to an address which the node reaches.
+    pub(crate) async fn forward(&self, host: &str, port: u16) -> anyhow::Result<u16> {
+        // The system chooses one that is free; between the choice and its use somebody else may take it.
+        for _ in 0..5 {
+            let free = std::net::TcpListener::bind("127.0.0.1:0")?
+                .local_addr()?
+                .port();
+            let from = openssh::Socket::new("127.0.0.1", free);
+            let to = openssh::Socket::new(host, port);
+            let asked = self
+                .session
+                .request_port_forward(ForwardType::Local, from, to);
+            if asked.await.is_ok() {
+                return Ok(free);
+            }
+        }
+        bail!(
+            "{}: no way to {host}:{port} through its connection",
+            self.name
+        )
+    }
+
+    /// Ends the connection.
+    pub(crate) async fn close(self) {
+        // It ends by itself when this fails.
+        drop(self.session.close().await);
+    }
+}

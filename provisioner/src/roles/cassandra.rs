@@ -1,0 +1,84 @@
+//! cassandra-exporter beside Cassandra, and Jolokia for the node. Nothing of Cassandra's own is changed: one line in cassandra-env.sh, which
+//! sources jolokia.sh, brings the agent in at the next start.
+
+use super::{PROMETHEUS, Place, Service, unit::adapted};
+use crate::desired::{CONFIGURATION, File, PROGRAMS};
+
+const NAME: &str = "cassandra-exporter";
+const JOLOKIA: &str = "jolokia";
+/// The user that Cassandra runs as: it must be there.
+const CASSANDRA: &str = "cassandra";
+/// Jolokia's user.
+const USER: &str = "monitor";
+
+const UNIT: &str = include_str!("../../../packaging/systemd/cassandra-exporter.service");
+const POLICY: &str = include_str!("../../../packaging/cassandra/jolokia-access.xml");
+const PROPERTIES: &str = include_str!("../../../packaging/cassandra/jolokia.properties");
+const LOADER: &str = include_str!("../../../packaging/cassandra/jolokia.sh");
+
+pub(super) fn add(place: &mut Place<'_>) -> anyhow::Result<()> {
+    jolokia(place)?;
+    let secrets = &place.materials.secrets;
+    let arguments = vec![
+        format!("--web.listen-address={}", place.listen(NAME)?),
+        format!("--web.config.file={CONFIGURATION}/{NAME}/web.yml"),
+        format!("--jolokia.username={USER}"),
+        format!("--jolokia.password-file={CONFIGURATION}/{NAME}/jolokia.password"),
+    ];
+    place.secret(
+        NAME,
+        "jolokia.password",
+        format!("{}\n", secrets.jolokia.expose()),
+    );
+    place.web(NAME, &[(PROMETHEUS, &secrets.scrape)]);
+    let health = place.health(NAME, "/-/healthy", PROMETHEUS, &secrets.scrape.secret);
+    place.service(Service {
+        name: NAME,
+        unit: UNIT,
+        // The file is its own, and so read anew when it is exchanged.
+        without: &["LoadCredential=", "# The password that"],
+        program: NAME,
+        arguments,
+        restarted_by: &[],
+        reloaded_by: &[],
+        health,
+    })
+}
+
+/// The agent, its policy, its options with the password, and what loads it.
+fn jolokia(place: &mut Place<'_>) -> anyhow::Result<()> {
+    let agent = place.materials.artifacts.resolve(JOLOKIA)?;
+    place.desired.programs.push(agent);
+    let here = format!("{CONFIGURATION}/{JOLOKIA}");
+    let properties = adapted(
+        PROPERTIES,
+        &[(
+            "/etc/cassandra/jolokia-access.xml",
+            &format!("{here}/jolokia-access.xml"),
+        )],
+    )?;
+    let password = place.materials.secrets.jolokia.expose();
+    let loader = adapted(
+        LOADER,
+        &[
+            (
+                "/usr/share/cassandra/jolokia.jar",
+                &format!("{PROGRAMS}/{JOLOKIA}/{JOLOKIA}"),
+            ),
+            (
+                "/etc/cassandra/jolokia.properties",
+                &format!("{here}/jolokia.properties"),
+            ),
+            ("/etc/cassandra/jolokia.sh", &format!("{here}/jolokia.sh")),
+        ],
+    )?;
+    place.public(JOLOKIA, "jolokia-access.xml", POLICY);
+    place.public(JOLOKIA, "jolokia.sh", loader);
+    place.desired.files.push(File {
+        path: format!("{here}/jolokia.properties"),
+        owner: CASSANDRA.to_owned(),
+        mode: 0o600,
+        content: format!("{properties}password={password}\n").into(),
+    });
+    Ok(())
+}

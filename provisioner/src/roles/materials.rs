@@ -1,0 +1,104 @@
+//! What the files of nodes are made of, beside the configuration: certificates, secrets, programs, and files of the user's own.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail};
+use jiff::Timestamp;
+
+use crate::{artifacts::Artifacts, network::Network, pki::Pki, planning, secrets::Secrets};
+
+/// Larger files are none of those that are meant.
+const MAX_SIZE: u64 = 1 << 20;
+const MAX_FILES: usize = 200;
+
+pub(crate) struct Materials {
+    pub(crate) pki: Pki,
+    pub(crate) secrets: Secrets,
+    pub(crate) artifacts: Artifacts,
+    pub(crate) now: Timestamp,
+    /// Files of rules_folder and scrape_folder, by their names.
+    pub(super) rules: Vec<(String, Vec<u8>)>,
+    pub(super) scrapes: Vec<(String, Vec<u8>)>,
+    /// The authorities of each remote_write.
+    pub(super) authorities: Vec<Option<Vec<u8>>>,
+    /// How long Prometheus keeps samples.
+    pub(super) retention: String,
+}
+
+impl Materials {
+    /// Reads or makes everything that an environment's nodes need.
+    pub(crate) fn open(network: &Network, now: Timestamp) -> anyhow::Result<Self> {
+        let artifacts = Artifacts::load(&network.folder, &network.config)?;
+        Self::with(network, artifacts, now)
+    }
+
+    pub(super) fn with(
+        network: &Network,
+        artifacts: Artifacts,
+        now: Timestamp,
+    ) -> anyhow::Result<Self> {
+        let config = &network.config;
+        let folder = |key| match config.text(key) {
+            Some(folder) => files(Path::new(folder)).with_context(|| format!("config.json: {key}")),
+            None => Ok(Vec::new()),
+        };
+        let authorities = config
+            .each("remote_write")
+            .map(|it| match it.text("ca_file") {
+                Some(path) => read(Path::new(path))
+                    .map(Some)
+                    .context("config.json: remote_write: ca_file"),
+                None => Ok(None),
+            });
+        Ok(Self {
+            pki: Pki::open(&network.folder.join("pki"), now)?,
+            secrets: Secrets::open(&network.folder.join("secrets"), config)?,
+            artifacts,
+            now,
+            rules: folder("rules_folder")?,
+            scrapes: folder("scrape_folder")?,
+            authorities: authorities.collect::<Result<_, _>>()?,
+            retention: match config.text("retention") {
+                Some(given) => given.to_owned(),
+                None => planning::level(config)?.retention,
+            },
+        })
+    }
+}
+
+/// The files `*.yml` of a folder, sorted by name.
+fn files(folder: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+    let cannot = || format!("cannot read {}", folder.display());
+    let entries = fs::read_dir(folder).with_context(cannot)?;
+    let paths: io::Result<Vec<PathBuf>> = entries.map(|it| it.map(|it| it.path())).collect();
+    let mut paths = paths.with_context(cannot)?;
+    paths.retain(|it| it.extension().is_some_and(|it| it == "yml"));
+    if paths.len() > MAX_FILES {
+        bail!("{} has more than {MAX_FILES} files", folder.display());
+    }
+    paths.sort();
+    let each = |path: PathBuf| {
+        let name = path.file_name().and_then(|it| it.to_str());
+        let is_fine = |it: u8| it.is_ascii_alphanumeric() || b"._-".contains(&it);
+        let name = name.filter(|it| it.bytes().all(is_fine));
+        let name = name.with_context(|| {
+            format!(
+                "{}: its name has other characters than letters, digits, '.', '_' and '-'",
+                path.display()
+            )
+        })?;
+        Ok((name.to_owned(), read(&path)?))
+    };
+    paths.into_iter().map(each).collect()
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let cannot = || format!("cannot read {}", path.display());
+    if fs::metadata(path).with_context(cannot)?.len() > MAX_SIZE {
+        bail!("{} has more than 1 MiB", path.display());
+    }
+    fs::read(path).with_context(cannot)
+}

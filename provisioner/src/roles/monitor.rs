@@ -1,0 +1,82 @@
+//! What a monitor has: Prometheus, Grafana, and on the first of them alert-router, which all of them notify.
+
+mod alert_router;
+mod expected;
+mod grafana;
+mod prometheus;
+
+use client::Url;
+
+use super::{Place, port, socket};
+use crate::network::{Network, Node, Role};
+
+const RUNBOOKS: &str =
+    "https://github.com/scalar-labs/scalar-dl-monitoring/blob/main/docs/runbooks/{alert}.md";
+/// Longer than one scrape that fails, or the restart of an agent.
+const AGENT_DOWN_FOR: &str = "2m";
+
+pub(super) fn add(place: &mut Place<'_>) -> anyhow::Result<()> {
+    let rendered = dashboards::render(&settings(place.network)?);
+    let config = place.config();
+    let (has_prometheus, has_grafana) = (
+        !config.leaves_out("prometheus"),
+        !config.leaves_out("grafana"),
+    );
+    // alert-router before Prometheus, which has something to tell at once, and that before Grafana, which asks it.
+    if alert_routers(place.network).any(|it| it.name == place.node.name) {
+        alert_router::add(place)?;
+    }
+    if has_prometheus {
+        prometheus::add(place, rendered.rules)?;
+    }
+    if has_grafana {
+        grafana::add(place, rendered.grafana)?;
+    }
+    Ok(())
+}
+
+fn monitors(network: &Network) -> impl Iterator<Item = &Node> {
+    let nodes = network.nodes.iter();
+    nodes.filter(|it| it.roles.contains(&Role::Monitor))
+}
+
+/// Those that run Prometheus.
+fn prometheuses(network: &Network) -> impl Iterator<Item = &Node> {
+    let has = !network.config.leaves_out("prometheus");
+    monitors(network).filter(move |_| has)
+}
+
+/// The one that runs alert-router: two would each tell people.
+fn alert_routers(network: &Network) -> impl Iterator<Item = &Node> {
+    let has = !network.config.leaves_out("alert-router");
+    monitors(network).take(1).filter(move |_| has)
+}
+
+fn settings(network: &Network) -> anyhow::Result<dashboards::Settings> {
+    let config = &network.config;
+    let grafana = match monitors(network).next() {
+        Some(monitor) if !config.leaves_out("grafana") => Some(url(network, monitor, "grafana")?),
+        _ => None,
+    };
+    let runbooks = config.text("runbook_base_url").unwrap_or(RUNBOOKS);
+    Ok(dashboards::Settings {
+        runbook_base_url: runbooks.trim_end_matches('/').to_owned(),
+        dashboard_base_url: grafana,
+        agent_down_for: AGENT_DOWN_FOR.to_owned(),
+        can_start_programs: true,
+    })
+}
+
+/// Where people reach a program of a monitor, for links: the host of external_url, or the monitor's address, and the program's port.
+fn url(network: &Network, monitor: &Node, program: &str) -> anyhow::Result<String> {
+    let given = network.config.text("external_url").map(Url::parse);
+    let given = given.transpose()?;
+    let host = given.as_ref().and_then(Url::host_str);
+    let port = port(&network.config, program);
+    let socket = match host {
+        // A URL's address of version 6 is in brackets already.
+        Some(host) => format!("{host}:{port}"),
+        None => socket(&monitor.private_address, port),
+    };
+    Ok(format!("https://{socket}"))
+}

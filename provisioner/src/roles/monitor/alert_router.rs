@@ -1,0 +1,64 @@
+//! alert-router: what Prometheus finds, to people.
+
+use super::{
+    super::{OPERATOR, PROMETHEUS, Place, Service},
+    url,
+};
+use crate::{
+    alerting::{self, Pace, Ways},
+    desired::{CONFIGURATION, STATE},
+    exec::shell_word,
+};
+
+const NAME: &str = "alert-router";
+const FILE: &str = "alert-router.yml";
+const UNIT: &str = include_str!("../../../data/units/alert-router.service");
+
+/// What fires together comes within seconds; what follows may wait a little.
+const PACE: Pace = Pace {
+    wait: "10s",
+    interval: "1m",
+};
+
+pub(super) fn add(place: &mut Place<'_>) -> anyhow::Result<()> {
+    let arguments = vec![
+        format!("--config.file={CONFIGURATION}/{NAME}/{FILE}"),
+        format!("--storage.path={STATE}/{NAME}"),
+        format!("--web.listen-address={}", place.listen(NAME)?),
+        format!("--web.config.file={CONFIGURATION}/{NAME}/web.yml"),
+        format!(
+            "--web.external-url={}",
+            url(place.network, place.node, NAME)?
+        ),
+        "--web.route-prefix=/".to_owned(),
+    ];
+    let environment = place.config().text("environment").unwrap_or_default();
+    let repair = format!(
+        "provisioner -e {} start {{instance}} {{program}}",
+        shell_word(environment)
+    );
+    let text = alerting::configuration(
+        "provisioner install",
+        &Ways::of(place.config())?,
+        PACE,
+        &[("start", repair)],
+    );
+    place.secret(NAME, FILE, text);
+    place.state(NAME);
+    let secrets = &place.materials.secrets;
+    place.web(
+        NAME,
+        &[(OPERATOR, &secrets.operator), (PROMETHEUS, &secrets.alerts)],
+    );
+    let health = place.health(NAME, "/-/ready", OPERATOR, &secrets.operator.secret);
+    place.service(Service {
+        name: NAME,
+        unit: UNIT,
+        without: &[],
+        program: NAME,
+        arguments,
+        restarted_by: &[],
+        reloaded_by: &[FILE],
+        health,
+    })
+}

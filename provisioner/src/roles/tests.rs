@@ -1,0 +1,648 @@
+//! A network of machines, and what each of them should have.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs,
+    net::TcpListener,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use daemon::Secret;
+use jiff::Timestamp;
+use testkit::{Program, golden, skip};
+
+use super::{Materials, PORTS, desired};
+use crate::{
+    artifacts::{Artifacts, Downloads},
+    config::LISTENERS,
+    desired::{CONFIGURATION, Desired, File, Health, PROGRAMS, UNITS},
+    exec,
+    network::Network,
+};
+
+const HOSTS: &str = "defaults: {user: admin, bastion: bastion}
+hosts:
+  - {name: bastion, address: 203.0.113.10, private_address: 10.0.0.10, role: bastion}
+  - {name: cassandra-1, address: 10.0.1.11, role: cassandra, zone: a, instance_id: i-0123456789abcdef0}
+  - {name: cassandra-2, address: 10.0.2.12, role: cassandra, zone: b}
+  - {name: cassandra-3, address: 10.0.3.13, role: cassandra, zone: c, port: 2222}
+  - {name: scalardl-1, address: 10.0.1.21, role: scalardl, zone: a}
+  - {name: traefik-1, address: 10.0.1.31, role: traefik, zone: a}
+  - {name: monitor-1, address: 10.0.1.41, role: monitor, zone: a}
+";
+
+/// Secrets that config.json holds.
+const GIVEN: &[&str] = &[
+    "https://hooks.example/secret-slack",
+    "secret-smtp",
+    "secret-pager",
+    "https://beats.example/secret-heartbeat",
+    "https://samples.example/secret-write",
+    "secret-remote",
+];
+
+const CONFIG: &str = r#""name": "Ledger", "prefix": "ledger", "environment": "production", "target": "hosts", "level": "medium",
+    "slack_webhook_url": "https://hooks.example/secret-slack",
+    "smtp_smarthost": "mail.example:587", "smtp_from": "a@example.com", "alert_email": "b@example.com",
+    "smtp_auth_username": "a", "smtp_auth_password": "secret-smtp",
+    "pagerduty_routing_key": "secret-pager", "heartbeat_url": "https://beats.example/secret-heartbeat",
+    "remote_write": [{"url": "https://samples.example/secret-write", "name": "archive", "username": "ledger", "password": "secret-remote"}],
+    "artifacts": {
+        "prometheus": {"path": "prometheus.tar.gz", "version": "3.5.0"},
+        "grafana": {"path": "grafana.tar.gz", "version": "12.0.2"},
+        "jolokia": {"path": "jolokia.jar", "version": "2.6.0"}}"#;
+
+/// An environment on the disk.
+struct Environment {
+    folder: tempfile::TempDir,
+    network: Network,
+    materials: Materials,
+}
+
+impl Environment {
+    /// With further keys of config.json.
+    fn new(more: &str, hosts: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        let config = path.join("config.json");
+        fs::write(&config, format!("{{{CONFIG}{more}}}")).unwrap();
+        fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::write(path.join("hosts.yml"), hosts).unwrap();
+        for name in ["prometheus.tar.gz", "grafana.tar.gz", "jolokia.jar"] {
+            fs::write(path.join(name), name).unwrap();
+        }
+        let beside = path.join("programs");
+        fs::create_dir(&beside).unwrap();
+        for name in [
+            "alert-router",
+            "cassandra-exporter",
+            "node-exporter",
+            "traefik-exporter",
+        ] {
+            fs::write(beside.join(name), name).unwrap();
+        }
+        for (name, text) in [
+            ("rules/mine.yml", "groups: []\n"),
+            ("rules/no-rules.txt", ""),
+            ("scrapes/mine.yml", "scrape_configs: []\n"),
+        ] {
+            let path = path.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let network = Network::load(path).unwrap();
+        let downloads = Downloads::new(path.join("cache"));
+        let artifacts = Artifacts::of(path, &network.config, &beside, downloads).unwrap();
+        let materials = Materials::with(&network, artifacts, Timestamp::now()).unwrap();
+        Self {
+            folder,
+            network,
+            materials,
+        }
+    }
+
+    fn desired(&self, name: &str) -> Desired {
+        let mut nodes = self.network.nodes.iter();
+        let node = nodes.find(|it| it.name == name).unwrap();
+        desired(&self.network, node, &self.materials).unwrap()
+    }
+
+    /// What differs from run to run, and what stands in its place in golden files.
+    fn places(&self, node: &str) -> BTreeMap<String, String> {
+        let read = |path: &str| fs::read_to_string(self.folder.path().join(path)).unwrap();
+        let mut places = BTreeMap::new();
+        for name in [
+            "pki/ca.crt",
+            &format!("pki/nodes/{node}.crt"),
+            &format!("pki/nodes/{node}.key"),
+        ] {
+            let text = read(name);
+            let escaped = serde_json::Value::from(text.as_str()).to_string();
+            places.insert(escaped, format!("<{name}>"));
+            places.insert(text, format!("<{name}>\n"));
+        }
+        for (name, text) in self.secrets() {
+            places.insert(text, format!("<{name}>"));
+        }
+        let version = concat!(" ", env!("CARGO_PKG_VERSION"), " ");
+        places.insert(version.to_owned(), " <version> ".to_owned());
+        places
+    }
+
+    /// Those of the environment's own, with their hashes.
+    fn secrets(&self) -> Vec<(String, String)> {
+        let folder = fs::read_dir(self.folder.path().join("secrets")).unwrap();
+        let files = folder.map(|it| it.unwrap().path());
+        let read = |path: PathBuf| {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            let text = fs::read_to_string(&path).unwrap().trim_end().to_owned();
+            (!text.is_empty()).then(|| (format!("secrets/{name}"), text))
+        };
+        files.filter_map(read).collect()
+    }
+}
+
+/// All of it as a text: what there is, then what is in the files that are made here.
+fn shown(desired: &Desired) -> String {
+    let mut text = String::new();
+    let mut line = |it: String| writeln!(text, "{it}").unwrap();
+    line(format!("users: {}", desired.users.join(", ")));
+    for it in &desired.programs {
+        line(format!("program: {} {} {:?}", it.name, it.version, it.form));
+    }
+    for it in &desired.folders {
+        line(format!("folder: {} {} {:o}", it.path, it.owner, it.mode));
+    }
+    for it in &desired.files {
+        line(format!("file: {} {} {:o}", it.path, it.owner, it.mode));
+    }
+    for it in &desired.units {
+        line(format!(
+            "unit: {} of {}",
+            it.name,
+            it.program.as_deref().unwrap()
+        ));
+        for path in &it.restarted_by {
+            line(format!("  restarted by {path}"));
+        }
+        for path in &it.reloaded_by {
+            line(format!("  reloaded by {path}"));
+        }
+        line(format!("  health {:?}", it.health));
+    }
+    for file in &desired.files {
+        // Of these there are golden files of their own, or they are packaging's as they are.
+        let elsewhere = [
+            "/grafana/dashboards/",
+            "/rules/host.rules.yml",
+            "/jolokia-access.xml",
+        ];
+        if elsewhere.iter().any(|it| file.path.contains(it)) {
+            continue;
+        }
+        line(format!("\n=== {}", file.path));
+        line(String::from_utf8(file.content.clone()).unwrap());
+    }
+    text
+}
+
+#[test]
+fn every_node() {
+    let environment = Environment::new("", HOSTS);
+    for node in &environment.network.nodes {
+        // A second time gives the same.
+        assert_eq!(
+            environment.desired(&node.name),
+            environment.desired(&node.name)
+        );
+        // The others differ by their addresses alone.
+        if ["cassandra-2", "cassandra-3"].contains(&node.name.as_str()) {
+            continue;
+        }
+        let mut text = shown(&environment.desired(&node.name));
+        for (from, to) in environment.places(&node.name) {
+            text = text.replace(&from, &to);
+        }
+        golden::check(format!("provisioner/tests/golden/{}.txt", node.name), &text);
+    }
+}
+
+#[test]
+fn secrets_are_in_files_of_one_user() {
+    let more = r#", "grafana_password": "secret-grafana", "rules_folder": "rules", "scrape_folder": "scrapes""#;
+    let environment = Environment::new(more, HOSTS);
+    let own = environment.secrets();
+    let own = own.iter().map(|it| it.1.as_str());
+    let secrets: Vec<&str> = own
+        .chain(GIVEN.iter().copied())
+        .chain(["secret-grafana"])
+        .collect();
+    let mut found = vec![0; secrets.len()];
+    for node in &environment.network.nodes {
+        let Desired { files, units, .. } = environment.desired(&node.name);
+        for File {
+            path,
+            mode,
+            content,
+            ..
+        } in files
+        {
+            let text = String::from_utf8(content).unwrap();
+            let is_key = text.contains("PRIVATE KEY");
+            assert!(!is_key || mode == 0o600, "{path}");
+            for (secret, found) in secrets.iter().zip(&mut found) {
+                if text.contains(secret) {
+                    assert_eq!(mode, 0o600, "{path}");
+                    *found += 1;
+                }
+            }
+        }
+        let units = format!("{units:?}");
+        assert!(!secrets.iter().any(|it| units.contains(it)), "{units}");
+    }
+    // Each is somewhere, but for what people know: its hash is enough.
+    let operator = environment.materials.secrets.operator.secret.expose();
+    for (secret, found) in secrets.iter().zip(found) {
+        assert_eq!(found > 0, *secret != operator, "{secret}");
+    }
+}
+
+/// What a folder of a program holds, by its names there, written to a folder here.
+fn write(desired: &Desired, program: &str, folder: &Path) {
+    let start = format!("{CONFIGURATION}/{program}/");
+    for file in &desired.files {
+        let Some(name) = file.path.strip_prefix(&start) else {
+            continue;
+        };
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, &file.content).unwrap();
+    }
+}
+
+#[test]
+fn promtool_takes_it() {
+    let two = format!("{HOSTS}  - {{name: monitor-2, address: 10.0.2.42, role: monitor}}\n");
+    for (more, hosts) in [("", HOSTS), (r#", "rules_folder": "rules""#, &two)] {
+        let environment = Environment::new(more, hosts);
+        let folder = tempfile::tempdir().unwrap();
+        write(
+            &environment.desired("monitor-1"),
+            "prometheus",
+            folder.path(),
+        );
+        let output = exec::command(parts::find("promtool").unwrap().path)
+            .args(["check", "config"])
+            .arg(folder.path().join("prometheus.yml"))
+            .output()
+            .unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&text);
+        assert!(output.status.success(), "{text}");
+        let rules = if more.is_empty() { 2 } else { 3 };
+        assert!(
+            text.contains(&format!("{rules} rule files found")),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn alert_router_takes_it() {
+    let environment = Environment::new("", HOSTS);
+    let folder = tempfile::tempdir().unwrap();
+    write(
+        &environment.desired("monitor-1"),
+        "alert-router",
+        folder.path(),
+    );
+    let ended = Program::new("alert-router")
+        .args([
+            "check-config".as_ref(),
+            folder.path().join("alert-router.yml").as_os_str(),
+        ])
+        .run();
+    assert!(ended.status.success(), "{}{}", ended.stdout, ended.stderr);
+}
+
+/// A program of ours with its web configuration, asked as Prometheus asks it.
+#[tokio::test]
+async fn agents_let_prometheus_in_alone() {
+    let environment = Environment::new("", HOSTS);
+    let folder = tempfile::tempdir().unwrap();
+    write(
+        &environment.desired("bastion"),
+        "node-exporter",
+        folder.path(),
+    );
+    let running = Program::new("node-exporter")
+        .args(["--web.listen-address=127.0.0.1:0"])
+        .arg_path("--web.config.file", &folder.path().join("web.yml"))
+        .start();
+    let address = running.address();
+    let mut settings = client::Settings::new("test", Duration::from_secs(30));
+    settings.tls.ca = Some(environment.materials.pki.certificate().to_owned());
+    // The address that the others reach it at.
+    settings.tls.server_name = Some("10.0.0.10".to_owned());
+    let client = client::client(&settings).unwrap();
+    let secrets = &environment.materials.secrets;
+    for (user, password, expect) in [
+        ("prometheus", &secrets.scrape.secret, 200),
+        ("prometheus", &secrets.alerts.secret, 401),
+        ("operator", &secrets.operator.secret, 401),
+    ] {
+        let ask = client.get(format!("https://{address}/-/healthy"));
+        let answer = ask.basic_auth(user, Some(password.expose())).send().await;
+        assert_eq!(answer.unwrap().status().as_u16(), expect, "{user}");
+    }
+    let plain = client.get(format!("http://{address}/-/healthy"));
+    let plain = plain.send().await;
+    assert!(plain.is_err() || plain.is_ok_and(|it| !it.status().is_success()));
+}
+
+/// The command line of a service, with this folder before the paths of the node.
+fn command(desired: &Desired, service: &str, folder: &Path) -> Vec<String> {
+    let path = format!("{UNITS}/{service}.service");
+    let unit = desired.files.iter().find(|it| it.path == path);
+    let unit = String::from_utf8(unit.unwrap().content.clone()).unwrap();
+    let (_, start) = unit.split_once("ExecStart=").unwrap();
+    let lines = start.split_inclusive('\n');
+    let mut goes_on = true;
+    let lines = lines.take_while(|line| std::mem::replace(&mut goes_on, line.ends_with("\\\n")));
+    let words = lines.map(|it| it.trim_end_matches(['\n', '\\']).trim().to_owned());
+    let here = folder.display().to_string();
+    words
+        .skip(1)
+        .map(|it| {
+            it.replace("=/etc/", &format!("={here}/etc/"))
+                .replace("=/var/", &format!("={here}/var/"))
+        })
+        .collect()
+}
+
+/// The monitor's programs and an agent elsewhere run on what they are given: all are scraped, and Prometheus knows whom to tell.
+#[tokio::test]
+async fn a_monitor_that_runs() {
+    let free = || TcpListener::bind("127.0.0.1:0").unwrap();
+    let held = [free(), free(), free()];
+    let [node, router, prometheus] = held.each_ref().map(|it| it.local_addr().unwrap().port());
+    drop(held);
+    let more = format!(
+        ", \"ports\": {{\"node-exporter\": {node}, \"alert-router\": {router}, \"prometheus\": {prometheus}}}"
+    );
+    let hosts = "hosts:\n  - {name: monitor-1, address: 127.0.0.1, role: monitor}\n  - {name: host-1, address: 127.0.0.2, role: host}\n";
+    let environment = Environment::new(&more, hosts);
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = Vec::new();
+    let mut health = Vec::new();
+    for (name, services) in [
+        ("host-1", &["node-exporter"][..]),
+        (
+            "monitor-1",
+            &["node-exporter", "alert-router", "prometheus"],
+        ),
+    ] {
+        let desired = environment.desired(name);
+        let folder = folder.path().join(name);
+        for File { path, content, .. } in &desired.files {
+            let path = folder.join(path.trim_start_matches('/'));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            // Nothing leaves this machine.
+            let text = String::from_utf8_lossy(content)
+                .replace("samples.example", "127.0.0.1:1")
+                .replace("beats.example", "127.0.0.1:1");
+            fs::write(path, text).unwrap();
+        }
+        for it in &desired.folders {
+            fs::create_dir_all(folder.join(it.path.trim_start_matches('/'))).unwrap();
+        }
+        for service in services {
+            let arguments = command(&desired, service, &folder);
+            let program = match *service {
+                "prometheus" => parts::find(service).unwrap().path,
+                ours => testkit::binary(ours),
+            };
+            running.push(Program::at(program).args(arguments).start());
+            let unit = desired
+                .units
+                .iter()
+                .find(|it| it.program.as_deref() == Some(service));
+            health.push(unit.unwrap().health.clone());
+        }
+    }
+    let mut settings = client::Settings::new("test", Duration::from_secs(10));
+    settings.tls.ca = Some(environment.materials.pki.certificate().to_owned());
+    let client = client::client(&settings).unwrap();
+    let ask = async |url: &str, user: &str, password: &Secret| {
+        let ask = client.get(url).basic_auth(user, Some(password.expose()));
+        let answer = ask
+            .send()
+            .await
+            .ok()
+            .filter(|it| it.status().is_success())?;
+        let body = client::body(answer, 1 << 20).await.ok()?;
+        String::from_utf8(body).ok()
+    };
+    let patience = Instant::now() + Duration::from_secs(90);
+    let patient = || {
+        let logs = || {
+            running
+                .iter()
+                .map(testkit::Running::log)
+                .collect::<Vec<_>>()
+                .join("\n\n")
+        };
+        assert!(Instant::now() < patience, "{}", logs());
+        tokio::time::sleep(Duration::from_millis(200))
+    };
+    for health in &health {
+        let Health::GetAs {
+            url,
+            user,
+            password,
+        } = health
+        else {
+            panic!("{health:?}");
+        };
+        while ask(url, user, password).await.is_none() {
+            patient().await;
+        }
+    }
+    let operator = &environment.materials.secrets.operator.secret;
+    for (query, count) in [
+        ("up==1", 4),
+        ("scalar_dl:expected_hosts", 2),
+        (
+            "scalar_dl:expected_host*on(target)group_right()(node_tcp_probe_success>=0)",
+            2,
+        ),
+        ("prometheus_notifications_alertmanagers_discovered==1", 1),
+    ] {
+        let mut url =
+            client::Url::parse(&format!("https://127.0.0.1:{prometheus}/api/v1/query")).unwrap();
+        url.query_pairs_mut().append_pair("query", query);
+        loop {
+            let text = ask(url.as_str(), "operator", operator).await.unwrap();
+            let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let found = value["data"]["result"].as_array().map_or(0, Vec::len);
+            if found == count {
+                break;
+            }
+            patient().await;
+        }
+    }
+}
+
+#[test]
+fn systemd_takes_the_units() {
+    let known = Program::at("sh").args(["-c", "command -v systemd-analyze"]);
+    if !known.run().status.success() {
+        return skip("there is no systemd-analyze on this machine");
+    }
+    let environment = Environment::new("", HOSTS);
+    let folder = tempfile::tempdir().unwrap();
+    let mut units = Vec::new();
+    for node in ["cassandra-1", "traefik-1", "monitor-1"] {
+        for file in environment.desired(node).files {
+            let Some(name) = file.path.strip_prefix(&format!("{UNITS}/")) else {
+                continue;
+            };
+            let text = String::from_utf8(file.content).unwrap();
+            // Programs must be there; ours are not.
+            let lines =
+                text.lines().map(
+                    |it| match it.strip_prefix(&format!("ExecStart={PROGRAMS}/")) {
+                        Some(line) => format!("ExecStart=/bin/true {line}\n"),
+                        None => format!("{it}\n"),
+                    },
+                );
+            let path = folder.path().join(name);
+            fs::write(&path, lines.collect::<String>()).unwrap();
+            units.push(path);
+        }
+    }
+    let ended = Program::at("systemd-analyze")
+        .args(["verify", "--man=no"])
+        .args(&units)
+        .run();
+    let said = ended.stdout + &ended.stderr;
+    assert!(ended.status.success() && said.is_empty(), "{said}");
+}
+
+fn text_of(desired: &Desired, path: &str) -> String {
+    let path = format!("{CONFIGURATION}/{path}");
+    let file = desired.files.iter().find(|it| it.path == path);
+    String::from_utf8(file.unwrap_or_else(|| panic!("no {path}")).content.clone()).unwrap()
+}
+
+fn names(desired: &Desired) -> Vec<&str> {
+    desired.units.iter().map(|it| it.name.as_str()).collect()
+}
+
+#[test]
+fn two_monitors_notify_one_alert_router() {
+    let hosts =
+        format!("{HOSTS}  - {{name: monitor-2, address: 'fd00::2', role: [monitor, traefik]}}\n");
+    let more = r#", "external_url": "https://monitor.example", "scrape_folder": "scrapes", "ports": {"prometheus": 9191}, "retention": "7d", "retention_size": "40GB""#;
+    let environment = Environment::new(more, &hosts);
+    let (first, second) = (
+        environment.desired("monitor-1"),
+        environment.desired("monitor-2"),
+    );
+    assert_eq!(
+        names(&first),
+        [
+            "node-exporter.service",
+            "alert-router.service",
+            "prometheus.service",
+            "grafana.service"
+        ]
+    );
+    assert_eq!(
+        names(&second),
+        [
+            "node-exporter.service",
+            "prometheus.service",
+            "grafana.service",
+            "traefik-exporter.service"
+        ]
+    );
+    let text = text_of(&second, "prometheus/prometheus.yml");
+    for expect in [
+        "    replica: \"monitor-2\"\n",
+        "  alert_relabel_configs:\n  - {regex: replica, action: labeldrop}\n",
+        "    - targets: [\"10.0.1.41:9093\"]\n",
+        "scrape_config_files: [own-scrapes/*.yml]\n",
+    ] {
+        assert!(text.contains(expect), "{text}");
+    }
+    assert_eq!(
+        text_of(&second, "prometheus/own-scrapes/mine.yml"),
+        "scrape_configs: []\n"
+    );
+    let targets = text_of(&first, "prometheus/targets/prometheus.json");
+    assert!(
+        targets.contains("\"10.0.1.41:9191\"") && targets.contains("\"[fd00::2]:9191\""),
+        "{targets}"
+    );
+    assert!(
+        targets.contains("\"role\": \"monitor,traefik\""),
+        "{targets}"
+    );
+    let unit = second
+        .files
+        .iter()
+        .find(|it| it.path.ends_with("/prometheus.service"));
+    let unit = String::from_utf8(unit.unwrap().content.clone()).unwrap();
+    for expect in [
+        "--web.external-url=https://monitor.example:9191",
+        "--web.listen-address=[fd00::2]:9191",
+        "--storage.tsdb.retention.time=7d",
+        "--storage.tsdb.retention.size=40GB",
+    ] {
+        assert!(unit.contains(expect), "{unit}");
+    }
+}
+
+#[test]
+fn links_of_alerts() {
+    for (more, runbook, dashboard) in [
+        (
+            "",
+            "https://github.com/scalar-labs/scalar-dl-monitoring/blob/main/docs/runbooks/AgentDown.md",
+            "https://10.0.1.41:3000/d/",
+        ),
+        (
+            r#", "runbook_base_url": "https://wiki.example/runbooks/", "external_url": "http://monitor.example/x""#,
+            "https://wiki.example/runbooks/AgentDown",
+            "https://monitor.example:3000/d/",
+        ),
+    ] {
+        let desired = Environment::new(more, HOSTS).desired("monitor-1");
+        let text = text_of(&desired, "prometheus/rules/host.rules.yml");
+        assert!(text.contains(&format!("\"{runbook}\"")), "{text}");
+        assert!(text.contains(&format!("\"{dashboard}")), "{text}");
+    }
+}
+
+#[test]
+fn what_is_left_out() {
+    let check = |out: &str, expect: &[&str]| {
+        let more = format!(", \"leave_out\": [{out}]");
+        let environment = Environment::new(&more, HOSTS);
+        let desired = environment.desired("monitor-1");
+        assert_eq!(names(&desired), expect, "{out}");
+        desired
+    };
+    let node = "node-exporter.service";
+    let desired = check(
+        r#""grafana", "alert-router""#,
+        &[node, "prometheus.service"],
+    );
+    let text = text_of(&desired, "prometheus/prometheus.yml");
+    assert!(!text.contains("alerting:"), "{text}");
+    assert_eq!(
+        text_of(&desired, "prometheus/targets/alert-router.json"),
+        "[]\n"
+    );
+    check(
+        r#""prometheus""#,
+        &[node, "alert-router.service", "grafana.service"],
+    );
+}
+
+#[test]
+fn ports() {
+    let names: Vec<_> = PORTS.iter().map(|it| it.0).collect();
+    assert_eq!(names, LISTENERS);
+    let environment = Environment::new(r#", "ports": {"grafana": 9100}"#, HOSTS);
+    let node = &environment.network.nodes[6];
+    let error = desired(&environment.network, node, &environment.materials).unwrap_err();
+    assert_eq!(
+        format!("{error:#}"),
+        "what should be on monitor-1: config.json: ports: node-exporter and grafana both have 9100"
+    );
+}

@@ -1,0 +1,448 @@
+//! Installing on real machines: a bastion and hosts behind it, each with a systemd and an sshd of its own, and all that can go wrong.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use testkit::{Ended, Hosts, Program, binary, skip};
+
+/// What is looked at before and after: all files but those that the system itself writes.
+const FILES: &str = "find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /var/log \
+    -o -path /var/lib/systemd -o -path /var/lib/private -o -path /var/lib/sudo -o -path /var/cache \\) -prune -o -print | grep -v 'sudo_as_admin_successful$\\|^/etc/\\(passwd\\|group\\|shadow\\|gshadow\\|subuid\\|subgid\\)-\\?$' | sort";
+
+struct Operator {
+    hosts: Hosts,
+    folder: tempfile::TempDir,
+}
+
+impl Operator {
+    /// A bastion and hosts `n1`, `n2`, … of these roles. None where that cannot be.
+    fn start(roles: &[&str]) -> Option<Self> {
+        for program in ["node-exporter", "provisioner"] {
+            assert!(binary(program).is_file());
+        }
+        let folder = tempfile::Builder::new().prefix("hosts").tempdir().unwrap();
+        let machines = folder.path().join("machines");
+        fs::create_dir(&machines).unwrap();
+        let Some(hosts) = Hosts::start(&machines, roles.len()) else {
+            skip("needs root, for machines in namespaces");
+            return None;
+        };
+        let operator = Self { hosts, folder };
+        fs::create_dir(operator.path("env")).unwrap();
+        operator.configure(&json!({}));
+        let mut list = "defaults: {user: admin, bastion: bastion}\nhosts:\n  - {name: bastion, address: 10.90.0.10, private_address: 10.91.0.10, role: bastion}\n".to_owned();
+        for (at, role) in roles.iter().enumerate() {
+            let (number, address) = (at + 1, 21 + at);
+            list += &format!(
+                "  - {{name: n{number}, address: 10.91.0.{address}, role: {role}, zone: z{number}}}\n"
+            );
+        }
+        fs::write(operator.path("env/hosts.yml"), list).unwrap();
+        // What was there before us.
+        for (at, role) in roles.iter().enumerate() {
+            if ["cassandra", "traefik"].contains(role) {
+                operator.shell(
+                    &format!("n{}", at + 1),
+                    &format!("useradd --system --user-group {role}"),
+                );
+            }
+        }
+        Some(operator)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes config.json, with more keys.
+    fn configure(&self, more: &Value) {
+        let mut config = json!({
+            "target": "hosts",
+            "name": "Test",
+            "prefix": "test",
+            "environment": "test",
+            "no_notifications": true,
+            "leave_out": ["alert-router", "grafana", "prometheus"],
+            "private_key_file": self.hosts.key(),
+            "known_hosts_file": self.hosts.known_hosts(),
+        });
+        let entries = more.as_object().unwrap().clone();
+        config.as_object_mut().unwrap().extend(entries);
+        let path = self.path("env/config.json");
+        fs::write(&path, config.to_string()).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    fn program(&self, arguments: &[&str]) -> Program {
+        self.hosts
+            .operator(&binary("provisioner"))
+            .args(["-e".as_ref(), self.path("env").as_os_str()])
+            .args(arguments)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ended {
+        self.program(arguments).run()
+    }
+
+    /// Runs it, and fails with what it said when it does not end so.
+    #[track_caller]
+    fn ends(&self, arguments: &[&str], code: i32) -> String {
+        let ended = self.run(arguments);
+        let said = format!("{}{}", ended.stdout, ended.stderr);
+        assert_eq!(ended.status.code(), Some(code), "{arguments:?}: {said}");
+        said
+    }
+
+    #[track_caller]
+    fn shell(&self, host: &str, command: &str) -> String {
+        let (is_fine, said) = self.hosts.shell(host, command);
+        assert!(is_fine, "{host}: {command}: {said}");
+        said
+    }
+
+    fn files(&self, host: &str) -> BTreeSet<String> {
+        self.shell(host, FILES).lines().map(str::to_owned).collect()
+    }
+
+    /// The version that a host runs.
+    fn version(&self, host: &str) -> String {
+        self.shell(host, "readlink /opt/scalar-dl-monitoring/node-exporter")
+    }
+}
+
+#[test]
+fn from_nothing_to_nothing() {
+    let Some(operator) = Operator::start(&["host", "host", "scalardl"]) else {
+        return;
+    };
+    let hosts = ["bastion", "n1", "n2", "n3"];
+    let before = hosts.map(|it| operator.files(it));
+
+    // What would be done is said, and nothing is.
+    let said = operator.ends(&["install", "--dry-run"], 2);
+    assert!(said.contains("n1: restart node-exporter.service"), "{said}");
+    let after = operator.files("n1");
+    let changed: Vec<_> = after.symmetric_difference(&before[1]).collect();
+    assert!(changed.is_empty(), "{changed:?}");
+
+    let said = operator.ends(&["install"], 0);
+    assert!(said.contains("4 of 4 nodes changed"), "{said}");
+    for host in hosts {
+        let state = operator.shell(
+            host,
+            "systemctl is-active node-exporter; systemctl is-enabled node-exporter",
+        );
+        assert_eq!(state, "active\nenabled\n", "{host}");
+    }
+    // A second run changes nothing, and is quick.
+    let begin = Instant::now();
+    let said = operator.ends(&["install"], 0);
+    assert!(said.contains("4 nodes looked at, 0 differ"), "{said}");
+    assert!(
+        begin.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        begin.elapsed()
+    );
+
+    // What somebody changed by hand is put right.
+    operator.shell("n3", "systemctl disable --now node-exporter");
+    let said = operator.ends(&["install"], 0);
+    assert!(said.contains("1 of 4 nodes changed"), "{said}");
+    assert_eq!(
+        operator.shell("n3", "systemctl is-active node-exporter"),
+        "active\n"
+    );
+
+    // Another version; then one that does not run: the first node of each role is put back, and no other was touched.
+    let program = operator.path("node-exporter");
+    fs::copy(binary("node-exporter"), &program).unwrap();
+    operator.configure(
+        &json!({"artifacts": {"node-exporter": {"path": &program, "version": "9.0.0"}}}),
+    );
+    operator.ends(&["install"], 0);
+    let upgraded = operator.version("n2");
+    assert!(upgraded.starts_with("node-exporter-9.0.0-"), "{upgraded}");
+    fs::write(&program, "#!/bin/sh\necho no good >&2\nexit 1\n").unwrap();
+    let begin = Instant::now();
+    let said = operator.ends(&["install"], 1);
+    assert!(said.contains("node-exporter.service"), "{said}");
+    assert!(said.contains("It has what it had before again"), "{said}");
+    assert!(
+        begin.elapsed() < Duration::from_secs(90),
+        "{:?}",
+        begin.elapsed()
+    );
+    for host in hosts {
+        assert_eq!(operator.version(host), upgraded, "{host}");
+        assert_eq!(
+            operator.shell(host, "systemctl is-active node-exporter"),
+            "active\n",
+            "{host}"
+        );
+    }
+    let journal = fs::read_to_string(operator.path("env/journal.log")).unwrap();
+    assert!(journal.contains("rolled back"), "{journal}");
+    assert!(
+        !journal.contains("\"node\":\"n2\",\"result\":\"rolled back\""),
+        "{journal}"
+    );
+
+    // Nothing is left.
+    operator.ends(&["uninstall"], 1);
+    operator.ends(&["uninstall", "--yes"], 0);
+    for (host, before) in hosts.iter().zip(&before) {
+        let after = operator.files(host);
+        let left: Vec<_> = after.difference(before).collect();
+        assert!(left.is_empty(), "{host}: {left:?}");
+        let (is_there, _) = operator.hosts.shell(host, "id node-exporter");
+        assert!(!is_there, "{host}");
+    }
+    operator.ends(&["uninstall", "--yes"], 0);
+}
+
+/// The whole of it: agents, Prometheus, alert-router; a dead agent is told with the command that repairs it, which does.
+#[test]
+fn an_alert_and_its_repair() {
+    let Some(operator) = Operator::start(&["cassandra", "traefik", "monitor"]) else {
+        return;
+    };
+    for program in ["alert-router", "cassandra-exporter", "traefik-exporter"] {
+        assert!(binary(program).is_file());
+    }
+    let prometheus = parts::find("prometheus").unwrap().path;
+    let jolokia = parts::cassandra::Agent::Jolokia26.jar().unwrap();
+    operator.configure(&json!({
+        "no_notifications": false,
+        "leave_out": ["grafana"],
+        "slack_webhook_url": "http://127.0.0.1:8025/slack",
+        "smtp_smarthost": "127.0.0.1:8026",
+        "smtp_from": "alerts@example.com",
+        "alert_email": "team@example.com",
+        "smtp_require_tls": false,
+        "artifacts": {"prometheus": {"path": prometheus}, "jolokia": {"path": jolokia}},
+    }));
+    // Where Slack and the mail server would be.
+    let own = binary("provisioner");
+    let inbox = "cp /proc/self/fd/0 /usr/local/bin/inbox && chmod +x /usr/local/bin/inbox && systemd-run -q --unit=inbox /usr/local/bin/inbox local serve-inbox --http=8025 --smtp=8026 --file=/root/inbox.jsonl";
+    let said = operator.hosts.feed("n3", inbox, &own);
+    assert_eq!(said, "");
+
+    let said = operator.ends(&["install"], 0);
+    assert!(said.contains("4 of 4 nodes changed"), "{said}");
+    let said = operator.ends(&["install"], 0);
+    assert!(said.contains("4 nodes looked at, 0 differ"), "{said}");
+
+    // Nothing of ours listens but on the private address.
+    for host in ["n1", "n2", "n3"] {
+        let listening = operator.shell(host, "ss -Hltn | awk '{print $4}'");
+        for line in listening.lines() {
+            let is_ours = ["9090", "9093", "9100", "9101", "9500"]
+                .iter()
+                .any(|it| line.ends_with(&format!(":{it}")));
+            assert!(!is_ours || line.starts_with("10.91.0."), "{host}: {line}");
+        }
+    }
+    secrets_are_where_they_belong(&operator);
+
+    operator.shell("n2", "systemctl stop node-exporter");
+    let message = |what: &str| {
+        testkit::eventually(what, Duration::from_secs(360), || {
+            let inbox = operator.shell("n3", "cat /root/inbox.jsonl 2>/dev/null; true");
+            let messages = inbox
+                .lines()
+                .map(|it| serde_json::from_str::<Value>(it).unwrap());
+            let texts: Vec<_> = messages.map(|it| it.to_string()).collect();
+            let is = |it: &&String, way: &str| {
+                it.contains(what) && it.contains("n2") && it.contains(way)
+            };
+            let slack = texts.iter().find(|it| is(it, "slack"))?;
+            texts.iter().find(|it| is(it, "mail"))?;
+            Some(slack.clone())
+        })
+    };
+    let told = message("AgentDown");
+    let command = "provisioner -e test start n2 node-exporter";
+    assert!(told.contains(command), "{told}");
+    // As it is pasted, beside the environment's folder.
+    let words: Vec<_> = command.split(' ').skip(3).collect();
+    let said = operator.ends(&words, 0);
+    assert!(said.contains("n2: node-exporter.service healthy"), "{said}");
+    message("resolved");
+    operator.ends(&["uninstall", "--yes"], 0);
+}
+
+/// No secret stands in a file that others can read, in the log, or in what processes were started with.
+fn secrets_are_where_they_belong(operator: &Operator) {
+    let secrets = fs::read_dir(operator.path("env/secrets"))
+        .unwrap()
+        .flatten();
+    let secrets = secrets.filter(|it| it.path().extension().is_none());
+    let mut needles: Vec<_> = secrets
+        .map(|it| fs::read_to_string(it.path()).unwrap().trim().to_owned())
+        .filter(|it| it.len() >= 16)
+        .collect();
+    needles.push("127.0.0.1:8025/slack".to_owned());
+    assert!(needles.len() > 3, "{}", needles.len());
+    let list = operator.path("needles");
+    fs::write(&list, needles.join("\n")).unwrap();
+    let journal = fs::read_to_string(operator.path("env/journal.log")).unwrap();
+    assert!(needles.iter().all(|it| !journal.contains(it)));
+    for host in ["bastion", "n1", "n2", "n3"] {
+        let search = "umask 077; cp /proc/self/fd/0 /run/needles; \
+            find / -xdev -type f -perm /077 -size -8M ! -path '/proc/*' -exec grep -lFf /run/needles {} +; \
+            journalctl -q --no-pager -o cat | grep -Ff /run/needles; \
+            cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' '\\n' | grep -Ff /run/needles; rm /run/needles; true";
+        let found = operator.hosts.feed(host, search, &list);
+        assert_eq!(found, "", "{host}");
+    }
+}
+
+/// Each is told with the node's name and what to do, and nothing is changed anywhere.
+#[test]
+fn what_keeps_it_from_beginning() {
+    let Some(operator) = Operator::start(&["scalardl", "scalardl"]) else {
+        return;
+    };
+    let before = operator.files("n2");
+    let refused = |expect: &str| {
+        let said = operator.ends(&["install"], 1);
+        assert!(said.contains(expect), "{expect}: {said}");
+        let after = operator.files("n2");
+        let changed: Vec<_> = after.symmetric_difference(&before).collect();
+        assert!(changed.is_empty(), "{expect}: {changed:?}");
+    };
+    // Each is mended again before the next.
+    for (harm, mend, expect) in [
+        (
+            "mv /etc/sudoers.d/90-admin /root/",
+            "mv /root/90-admin /etc/sudoers.d/",
+            "n1: admin may not become root without a password",
+        ),
+        (
+            "mv /etc/os-release /root/ && printf 'ID=haiku\\nVERSION_ID=1\\n' >/etc/os-release",
+            "mv /root/os-release /etc/",
+            "n1: its system is haiku 1; this installs on almalinux",
+        ),
+        (
+            "printf '#!/bin/sh\\necho 1000000000\\n' >/usr/local/bin/date && chmod +x /usr/local/bin/date",
+            "rm /usr/local/bin/date",
+            "n1: its clock differs from ours by -",
+        ),
+        ("fallocate -l 1900M /var/full", "rm /var/full", "n1: /"),
+        (
+            "mv /usr/bin/tar /root/",
+            "mv /root/tar /usr/bin/",
+            "n1: it has no tar",
+        ),
+    ] {
+        operator.shell("n1", harm);
+        refused(expect);
+        operator.shell("n1", mend);
+    }
+    // Another machine answers there.
+    operator.shell(
+        "n1",
+        "cp -p /etc/ssh/ssh_host_ed25519_key /root/ && ssh-keygen -qt ed25519 -N '' -f /tmp/other && cp /tmp/other /etc/ssh/ssh_host_ed25519_key && systemctl restart ssh",
+    );
+    refused("n1: its host key is not the one that is known");
+    operator.shell(
+        "n1",
+        "cp -p /root/ssh_host_ed25519_key /etc/ssh/ && systemctl restart ssh",
+    );
+    // A key that is not let in.
+    let key = operator.path("other");
+    fs::copy(operator.hosts.key(), &key).unwrap();
+    operator.shell("n1", "mv /home/admin/.ssh/authorized_keys /root/");
+    refused("n1: it does not let us in");
+    operator.shell("n1", "mv /root/authorized_keys /home/admin/.ssh/");
+    // One that is down.
+    operator.hosts.kill("n1");
+    refused("n1: it cannot be reached");
+    operator.hosts.boot("n1");
+    let said = operator.ends(&["install", "nope"], 1);
+    assert!(
+        said.contains("nope is neither a node nor one of the roles"),
+        "{said}"
+    );
+
+    // Fingerprints in the hosts file, in place of known hosts.
+    let fingerprint = |host: &str| {
+        let said = operator.shell(host, "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub");
+        said.split(' ').nth(1).unwrap().to_owned()
+    };
+    let hosts = fs::read_to_string(operator.path("env/hosts.yml")).unwrap();
+    let with = |n1: &str| {
+        let hosts = hosts
+            .replace(
+                "name: bastion,",
+                &format!("name: bastion, host_key: '{}',", fingerprint("bastion")),
+            )
+            .replace("name: n1,", &format!("name: n1, host_key: '{n1}',"))
+            .replace(
+                "name: n2,",
+                &format!("name: n2, host_key: '{}',", fingerprint("n2")),
+            );
+        fs::write(operator.path("env/hosts.yml"), hosts).unwrap();
+    };
+    operator.configure(&json!({"known_hosts_file": operator.path("none")}));
+    with(&fingerprint("n2"));
+    refused("n1: its host key is not the one that is known");
+    with(&fingerprint("n1"));
+    operator.ends(&["install"], 0);
+}
+
+/// Killed at any point, and resumed; and two at a time.
+#[test]
+fn killed_and_resumed() {
+    let Some(operator) = Operator::start(&["scalardl", "scalardl"]) else {
+        return;
+    };
+    let program = operator.path("node-exporter");
+    fs::copy(binary("node-exporter"), &program).unwrap();
+    for (round, millis) in [300, 700, 1000, 1300, 1600, 2000, 2600, 4000]
+        .into_iter()
+        .enumerate()
+    {
+        operator.configure(&json!({"artifacts": {"node-exporter": {"path": &program, "version": format!("1.{round}.0")}}}));
+        let running = operator.program(&["install"]).start();
+        std::thread::park_timeout(Duration::from_millis(millis));
+        drop(running);
+        let said = operator.ends(&["install"], 0);
+        for host in ["bastion", "n1", "n2"] {
+            let version = operator.version(host);
+            assert!(
+                version.starts_with(&format!("node-exporter-1.{round}.0-")),
+                "{host}: {version}{said}"
+            );
+            assert_eq!(
+                operator.shell(host, "systemctl is-active node-exporter"),
+                "active\n"
+            );
+        }
+        let said = operator.ends(&["install"], 0);
+        assert!(said.contains("0 differ"), "{said}");
+    }
+
+    // Somebody else is at it.
+    operator.configure(
+        &json!({"artifacts": {"node-exporter": {"path": &program, "version": "2.0.0"}}}),
+    );
+    let running = operator.program(&["install"]).start();
+    let its = format!("(process {},", running.pid());
+    testkit::eventually("it has begun", Duration::from_secs(30), || {
+        let holder = fs::read_to_string(operator.path("env/lock")).unwrap();
+        holder.contains(&its).then_some(())
+    });
+    let said = operator.ends(&["install", "--dry-run"], 1);
+    assert!(said.contains("is being changed by "), "{said}");
+    drop(running);
+    operator.ends(&["install"], 0);
+}
