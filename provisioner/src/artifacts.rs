@@ -15,7 +15,7 @@ use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use serde_json::json;
 
-pub(crate) use self::download::Downloads;
+pub(crate) use self::download::{Downloads, sha256};
 use self::{
     download::sha256_of,
     pins::{Pin, Pins},

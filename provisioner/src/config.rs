@@ -13,11 +13,15 @@ use daemon::Secret;
 
 #[cfg(test)]
 pub(crate) use self::keys::LISTENERS;
-pub(crate) use self::{check::near, keys::LEVELS, schema::print_schema};
 use self::{
     check::{Checker, Held, Values},
     document::{Document, Problem},
     keys::{Holds, KEYS, Key, Required},
+};
+pub(crate) use self::{
+    check::{is_word, near},
+    keys::LEVELS,
+    schema::print_schema,
 };
 use crate::output;
 

@@ -10,7 +10,6 @@ mod preflight;
 use std::{collections::BTreeMap, path::Path, process::ExitCode, sync::Arc, time::Instant};
 
 use anyhow::{Context as _, bail};
-use ring::digest::{SHA256, digest};
 use tokio::task::JoinSet;
 
 use self::{
@@ -18,6 +17,7 @@ use self::{
     found::{Found, find},
 };
 use crate::{
+    artifacts::sha256,
     desired::Desired,
     lock::{Journal, Lock},
     network::{Network, Node, Role},
@@ -87,10 +87,9 @@ pub(crate) fn install(folder: &Path, flags: &InstallFlags) -> anyhow::Result<Exi
         let remotes = Arc::new(Remotes::open(&network)?);
         let begin = Instant::now();
         let seen = look(&network, &remotes, jobs).await?;
-        let hash = |bytes: &[u8]| hex(digest(&SHA256, bytes).as_ref());
         let all: Vec<_> = seen
             .iter()
-            .map(|it| changes(&it.job.desired, &it.found, hash))
+            .map(|it| changes(&it.job.desired, &it.found, sha256))
             .collect();
         for (seen, changes) in seen.iter().zip(&all) {
             preflight::check(&seen.job.node, &seen.job.desired, &seen.found, changes)?;
@@ -411,10 +410,6 @@ fn summary(changes: &Changes<'_>) -> String {
         0..=4 => lines.join("; "),
         more => format!("{more} changes"),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|it| format!("{it:02x}")).collect()
 }
 
 #[cfg(test)]

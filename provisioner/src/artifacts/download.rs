@@ -196,6 +196,13 @@ pub(super) fn sha256_of(path: &Path) -> io::Result<String> {
     }
 }
 
+/// The SHA-256 of bytes, in hexadecimal digits.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    let mut hash = Context::new(&SHA256);
+    hash.update(bytes);
+    hex(hash)
+}
+
 fn hex(hash: Context) -> String {
     let hash = hash.finish();
     hash.as_ref().iter().map(|it| format!("{it:02x}")).collect()

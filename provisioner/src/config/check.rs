@@ -311,7 +311,8 @@ fn network(text: &str) -> Result<String, String> {
     Ok(format!("{address}/{length}"))
 }
 
-fn is_word(text: &str) -> bool {
+/// Whether a text can be a part of names.
+pub(crate) fn is_word(text: &str) -> bool {
     let is_fine = |it: u8| it.is_ascii_alphanumeric() || it == b'-';
     text.len() <= 32 && text.bytes().all(is_fine)
 }

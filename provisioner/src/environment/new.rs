@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    config::{FILE, LEVELS},
+    config::{FILE, LEVELS, is_word},
     network::HOSTS_FILE,
     output,
 };
@@ -59,8 +59,7 @@ pub(crate) fn new(flags: &NewFlags) -> anyhow::Result<ExitCode> {
         .file_name()
         .and_then(|it| it.to_str())
         .unwrap_or_default();
-    let is_word = |it: u8| it.is_ascii_alphanumeric() || it == b'-';
-    if name.is_empty() || name.len() > 32 || !name.bytes().all(is_word) {
+    if name.is_empty() || !is_word(name) {
         bail!(
             "{} cannot be an environment: its last part must be a word of letters, digits and hyphens",
             folder.display()
