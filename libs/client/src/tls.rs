@@ -78,7 +78,7 @@ pub fn tls(settings: &Tls) -> Result<ClientConfig, ClientError> {
 /// Connections that are made to see what a server shows: any certificate is taken, and what it is worth is kept.
 #[derive(Debug)]
 pub struct Observer {
-    verifier: Arc<Verifier>,
+    verifier: Verifier,
 }
 
 /// What a server showed.
@@ -96,7 +96,7 @@ impl Observer {
     /// # Errors
     /// When a certificate cannot be used.
     pub fn new(settings: &Tls) -> Result<Self, ClientError> {
-        let verifier = Arc::new(verifier(settings)?);
+        let verifier = verifier(settings)?;
         Ok(Self { verifier })
     }
 
@@ -109,9 +109,9 @@ impl Observer {
         protocols: &[&[u8]],
     ) -> Result<(ClientConfig, Arc<OnceLock<Observed>>), ClientError> {
         let place = Arc::new(OnceLock::new());
-        let watching = Watching {
-            verifier: Arc::clone(&self.verifier),
-            place: Arc::clone(&place),
+        let watching = Verifier {
+            observed: Some(Arc::clone(&place)),
+            ..self.verifier.clone()
         };
         let mut config = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&TLS13, &TLS12])?
@@ -167,6 +167,7 @@ fn verifier(settings: &Tls) -> Result<Verifier, ClientError> {
         trust,
         name: name.transpose()?,
         algorithms: provider().signature_verification_algorithms,
+        observed: None,
     })
 }
 
@@ -198,15 +199,17 @@ fn certificates(
 }
 
 /// Who decides on a server's certificate.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Verifier {
     trust: Trust,
     /// In the place of the name that was called.
     name: Option<ServerName<'static>>,
     algorithms: WebPkiSupportedAlgorithms,
+    /// Where a certificate is kept with what is thought of it, in place of being refused.
+    observed: Option<Arc<OnceLock<Observed>>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Trust {
     /// `insecure_skip_verify`: the signatures of the handshake are checked, whose they are is not.
     All,
@@ -214,8 +217,8 @@ enum Trust {
     System,
 }
 
-impl ServerCertVerifier for Verifier {
-    fn verify_server_cert(
+impl Verifier {
+    fn verdict(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
@@ -232,6 +235,28 @@ impl ServerCertVerifier for Verifier {
         };
         let name = self.name.as_ref().unwrap_or(server_name);
         verifier.verify_server_cert(end_entity, intermediates, name, ocsp_response, now)
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verdict = self.verdict(end_entity, intermediates, server_name, ocsp_response, now);
+        let Some(place) = &self.observed else {
+            return verdict;
+        };
+        // A connection has one certificate: the first is the one.
+        let _taken = place.set(Observed {
+            certificate: end_entity.to_vec(),
+            verdict: verdict.map(drop),
+        });
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -254,59 +279,5 @@ impl ServerCertVerifier for Verifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
-    }
-}
-
-/// Takes every certificate, and keeps it with what another thinks of it.
-#[derive(Debug)]
-struct Watching {
-    verifier: Arc<Verifier>,
-    place: Arc<OnceLock<Observed>>,
-}
-
-impl ServerCertVerifier for Watching {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let verdict = self.verifier.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        );
-        // A connection has one certificate: the first is the one.
-        let _taken = self.place.set(Observed {
-            certificate: end_entity.to_vec(),
-            verdict: verdict.map(drop),
-        });
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verifier.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verifier.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.verifier.supported_verify_schemes()
     }
 }
