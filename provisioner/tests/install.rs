@@ -231,7 +231,7 @@ fn an_alert_and_its_repair() {
     }));
     // Where Slack and the mail server would be.
     let own = binary("provisioner");
-    let inbox = "cp /proc/self/fd/0 /usr/local/bin/inbox && chmod +x /usr/local/bin/inbox && systemd-run -q --unit=inbox /usr/local/bin/inbox local serve-inbox --http=8025 --smtp=8026 --file=/root/inbox.jsonl";
+    let inbox = "cp /proc/self/fd/0 /usr/local/bin/inbox && chmod +x /usr/local/bin/inbox && systemd-run -q --unit=inbox /usr/local/bin/inbox local serve-inbox --http=8025 --smtp=8026 --file=/srv/inbox.jsonl";
     let said = operator.hosts.feed("n3", inbox, &own);
     assert_eq!(said, "");
 
@@ -255,7 +255,7 @@ fn an_alert_and_its_repair() {
     operator.shell("n2", "systemctl stop node-exporter");
     let message = |what: &str| {
         testkit::eventually(what, Duration::from_secs(360), || {
-            let inbox = operator.shell("n3", "cat /root/inbox.jsonl 2>/dev/null; true");
+            let inbox = operator.shell("n3", "cat /srv/inbox.jsonl 2>/dev/null; true");
             let messages = inbox
                 .lines()
                 .map(|it| serde_json::from_str::<Value>(it).unwrap());
@@ -322,13 +322,13 @@ fn what_keeps_it_from_beginning() {
     // Each is mended again before the next.
     for (harm, mend, expect) in [
         (
-            "mv /etc/sudoers.d/90-admin /root/",
-            "mv /root/90-admin /etc/sudoers.d/",
+            "mv /etc/sudoers.d/90-admin /srv/",
+            "mv /srv/90-admin /etc/sudoers.d/",
             "n1: admin may not become root without a password",
         ),
         (
-            "mv /etc/os-release /root/ && printf 'ID=haiku\\nVERSION_ID=1\\n' >/etc/os-release",
-            "mv /root/os-release /etc/",
+            "mv /etc/os-release /srv/ && printf 'ID=haiku\\nVERSION_ID=1\\n' >/etc/os-release",
+            "mv /srv/os-release /etc/",
             "n1: its system is haiku 1; this installs on almalinux",
         ),
         (
@@ -338,8 +338,8 @@ fn what_keeps_it_from_beginning() {
         ),
         ("fallocate -l 1900M /var/full", "rm /var/full", "n1: /"),
         (
-            "mv /usr/bin/tar /root/",
-            "mv /root/tar /usr/bin/",
+            "mv /usr/bin/tar /srv/",
+            "mv /srv/tar /usr/bin/",
             "n1: it has no tar",
         ),
     ] {
@@ -350,19 +350,19 @@ fn what_keeps_it_from_beginning() {
     // Another machine answers there.
     operator.shell(
         "n1",
-        "cp -p /etc/ssh/ssh_host_ed25519_key /root/ && ssh-keygen -qt ed25519 -N '' -f /tmp/other && cp /tmp/other /etc/ssh/ssh_host_ed25519_key && systemctl restart ssh",
+        "cp -p /etc/ssh/ssh_host_ed25519_key /srv/ && ssh-keygen -qt ed25519 -N '' -f /tmp/other && cp /tmp/other /etc/ssh/ssh_host_ed25519_key && systemctl restart ssh",
     );
     refused("n1: its host key is not the one that is known");
     operator.shell(
         "n1",
-        "cp -p /root/ssh_host_ed25519_key /etc/ssh/ && systemctl restart ssh",
+        "cp -p /srv/ssh_host_ed25519_key /etc/ssh/ && systemctl restart ssh",
     );
     // A key that is not let in.
     let key = operator.path("other");
     fs::copy(operator.hosts.key(), &key).unwrap();
-    operator.shell("n1", "mv /home/admin/.ssh/authorized_keys /root/");
+    operator.shell("n1", "mv /home/admin/.ssh/authorized_keys /srv/");
     refused("n1: it does not let us in");
-    operator.shell("n1", "mv /root/authorized_keys /home/admin/.ssh/");
+    operator.shell("n1", "mv /srv/authorized_keys /home/admin/.ssh/");
     // One that is down.
     operator.hosts.kill("n1");
     refused("n1: it cannot be reached");
