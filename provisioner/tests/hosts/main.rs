@@ -1,0 +1,6 @@
+//! The provisioner on real machines: a bastion and hosts behind it, each with a systemd and an sshd of its own.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod install;
+mod operator;
