@@ -7,9 +7,11 @@ mod config;
 mod desired;
 mod environment;
 mod exec;
+mod hooks;
 mod hosts;
 mod inbox;
 mod install;
+mod interrupt;
 mod local;
 mod lock;
 mod network;
@@ -17,9 +19,12 @@ mod output;
 mod pki;
 mod planning;
 mod private;
+mod progress;
 mod remote;
 mod roles;
 mod secrets;
+mod silence;
+mod tunnel;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -116,7 +121,11 @@ fn main() -> ExitCode {
         Err(error) => {
             output::complain(&error);
             let is_of_files = error.is::<config::ConfigError>() || error.is::<hosts::HostsError>();
-            ExitCode::from(if is_of_files { 2 } else { 1 })
+            ExitCode::from(match () {
+                () if error.is::<interrupt::Interrupted>() => interrupt::EXIT_CODE,
+                () if is_of_files => 2,
+                () => 1,
+            })
         }
     }
 }
