@@ -83,8 +83,14 @@ struct Compared {
     what: &'static str,
     /// Of theirs.
     all: usize,
-    /// Of theirs, what ours have not: how many, by name.
-    missing: BTreeMap<String, usize>,
+    /// Of theirs, what ours have not, by name.
+    missing: BTreeMap<String, Missing>,
+}
+
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+struct Missing {
+    count: usize,
+    example: String,
 }
 
 fn compare(folder: &Path, flags: &CompareFlags) -> anyhow::Result<ExitCode> {
@@ -135,13 +141,13 @@ fn say(compared: &Compared) {
         all,
         missing,
     } = compared;
-    let count: usize = missing.values().sum();
+    let count: usize = missing.values().map(|it| it.count).sum();
     output::say(format!(
         "{node}: {} of {all} {what} are ours too",
         all - count
     ));
-    for (name, count) in missing.iter().take(SHOWN) {
-        output::say(format!("  {name}: {count} missing"));
+    for (name, Missing { count, example }) in missing.iter().take(SHOWN) {
+        output::say(format!("  {name}: {count} missing, such as {example}"));
     }
     if missing.len() > SHOWN {
         output::say(format!("  and {} more names", missing.len() - SHOWN));
@@ -155,10 +161,12 @@ fn difference(
     theirs: &BTreeSet<String>,
     ours: &BTreeSet<String>,
 ) -> Compared {
-    let mut missing = BTreeMap::new();
+    let mut missing: BTreeMap<String, Missing> = BTreeMap::new();
     for it in theirs.difference(ours) {
         let name = it.split(['{', ' ']).next().unwrap_or(it);
-        *missing.entry(name.to_owned()).or_insert(0) += 1;
+        let missing = missing.entry(name.to_owned()).or_default();
+        missing.count += 1;
+        it.clone_into(&mut missing.example);
     }
     Compared {
         node: node.to_owned(),
@@ -173,8 +181,22 @@ fn series(text: &str) -> BTreeSet<String> {
     let lines = text.lines().filter(|it| !it.starts_with('#'));
     lines
         .filter(|line| !OF_ITSELF.iter().any(|it| line.starts_with(it)))
-        .filter_map(|it| Some(it.rsplit_once(' ')?.0.to_owned()))
+        .filter_map(|it| Some(without_empty(it.rsplit_once(' ')?.0)))
         .collect()
+}
+
+/// An empty label is none.
+fn without_empty(series: &str) -> String {
+    let parts = series.strip_suffix("\"}").and_then(|it| it.split_once('{'));
+    let Some((name, labels)) = parts else {
+        return series.to_owned();
+    };
+    let labels = labels.split("\",").filter(|it| !it.ends_with("=\""));
+    let labels: Vec<_> = labels.collect();
+    if labels.is_empty() {
+        return name.to_owned();
+    }
+    format!("{name}{{{}\"}}", labels.join("\","))
 }
 
 /// The labels of alerts, with their names first.
@@ -274,7 +296,7 @@ async fn routers(
     let monitor = monitor.context("this environment has no monitor")?;
     let remote = remotes.connect(monitor).await?;
     let theirs = Tunnel::open(&remote, monitor, url, None, &materials.pki).await?;
-    Ok((theirs, ours))
+    Ok((theirs.keeping(remote), ours))
 }
 
 #[cfg(test)]
@@ -285,15 +307,15 @@ mod tests {
 
     #[test]
     fn what_is_missing() {
-        let theirs = "# HELP node_a A.\nnode_a{x=\"1 }\"} 1\nnode_a{x=\"2\"} 1e+06\nnode_b 3\ngo_goroutines 7\n";
+        let theirs = "# HELP node_a A.\nnode_a{x=\"1 }\"} 1\nnode_a{x=\"2\",y=\"\"} 1e+06\nnode_b{z=\"\"} 3\ngo_goroutines 7\n";
         let ours = "node_a{x=\"2\"} 5\nnode_c 1\n";
         let compared = difference("n1", "series", &series(theirs), &series(ours));
         assert_eq!(compared.all, 3);
-        let missing: Vec<_> = compared.missing.iter().collect();
-        assert_eq!(
-            missing,
-            [(&"node_a".to_owned(), &1), (&"node_b".to_owned(), &1)]
-        );
+        let missing = compared.missing.iter();
+        let missing: Vec<_> = missing
+            .map(|(name, it)| format!("{name} {} {}", it.count, it.example))
+            .collect();
+        assert_eq!(missing, ["node_a 1 node_a{x=\"1 }\"}", "node_b 1 node_b"]);
         let alert = |instance: &str| json!({"labels": {"alertname": "A", "instance": instance}});
         let found = alerts(&json!([alert("1"), alert("2"), {"labels": {}}]));
         assert_eq!(found.len(), 2);

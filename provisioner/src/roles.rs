@@ -102,7 +102,7 @@ pub(crate) async fn alert_router(
     let password = materials.secrets.operator.secret.clone();
     let login = (OPERATOR.to_owned(), password);
     let tunnel = Tunnel::open(&remote, node, &url, Some(login), &materials.pki).await?;
-    Ok(Some(tunnel))
+    Ok(Some(tunnel.keeping(remote)))
 }
 
 /// A way to what a node's node-exporter tells.

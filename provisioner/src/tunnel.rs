@@ -14,12 +14,13 @@ const CALL: Duration = Duration::from_secs(5);
 const MAX_ANSWER: usize = 16 << 20;
 
 /// A way to one program.
-#[derive(Debug)]
 pub(crate) struct Tunnel {
     client: Client,
     /// With this machine's end of the way in place of the program's address.
     url: Url,
     login: Option<(String, Secret)>,
+    /// The connection, which ends with its last owner.
+    _kept: Option<Remote>,
 }
 
 impl Tunnel {
@@ -52,7 +53,14 @@ impl Tunnel {
             client: client::client(&settings)?,
             url,
             login,
+            _kept: None,
         })
+    }
+
+    /// The same, when nobody else holds the connection.
+    pub(crate) fn keeping(mut self, remote: Remote) -> Self {
+        self._kept = Some(remote);
+        self
     }
 
     /// What is wrong with the answer to a GET, if anything is.

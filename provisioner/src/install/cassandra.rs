@@ -42,13 +42,8 @@ type Ring = BTreeMap<String, String>;
 /// Fails when another Cassandra node than this one is not up and normal. A node is asked that runs Cassandra, this one first; where none
 /// does, nothing can be harmed.
 pub(super) async fn others_are_well(place: Place<'_>, node: &Node) -> anyhow::Result<()> {
-    let nodes = place.network.nodes.iter();
-    let mut nodes: Vec<_> = nodes
-        .filter(|it| it.roles.contains(&Role::Cassandra))
-        .collect();
-    nodes.sort_by_key(|it| it.name != node.name);
     let mut silent = Vec::new();
-    for asked in nodes {
+    for asked in nodes(place, node) {
         let answer = async {
             let remote = place.remotes.connect(asked).await?;
             ring(&remote, asked, place).await
@@ -185,26 +180,10 @@ async fn restart_now(
     }
     step.at("waiting for Cassandra");
     let end = Instant::now() + JOINS;
-    loop {
-        let own = [&node.private_address, &node.address];
-        let last = match ring(remote, node, place).await {
-            Ok(Some(ring)) => match is_well(&ring, node) {
-                Ok(())
-                    if own
-                        .iter()
-                        .any(|it| ring.get(*it).is_some_and(|it| it == "UN")) =>
-                {
-                    break;
-                }
-                Ok(()) => "it is not one of its own ring".to_owned(),
-                Err(error) => error.to_string(),
-            },
-            Ok(None) => "it does not run".to_owned(),
-            Err(error) => format!("{error:#}"),
-        };
+    while let Some(problem) = away(node, place).await {
         if Instant::now() > end {
             bail!(
-                "{}: Cassandra was started anew and is not back after {} s: {last}",
+                "{}: Cassandra was started anew and is not back after {} s: {problem}",
                 node.name,
                 JOINS.as_secs()
             );
@@ -220,6 +199,43 @@ async fn restart_now(
         );
     }
     Ok(())
+}
+
+/// Who does not see a node as one of the ring yet, and all others too; the node itself is asked first.
+async fn away(node: &Node, place: Place<'_>) -> Option<String> {
+    for asked in nodes(place, node) {
+        let seen = async {
+            let remote = place.remotes.connect(asked).await?;
+            ring(&remote, asked, place).await
+        };
+        let problem = match seen.await {
+            Ok(Some(ring)) => match is_well(&ring, node) {
+                Ok(()) if is_up(&ring, node) => continue,
+                Ok(()) => "does not see it up and normal".to_owned(),
+                Err(error) => error.to_string(),
+            },
+            Ok(None) => "does not run Cassandra".to_owned(),
+            Err(error) => format!("{error:#}"),
+        };
+        return Some(format!("{}: {problem}", asked.name));
+    }
+    None
+}
+
+fn is_up(ring: &Ring, node: &Node) -> bool {
+    let own = [&node.private_address, &node.address];
+    own.iter()
+        .any(|it| ring.get(*it).is_some_and(|it| it == "UN"))
+}
+
+/// All that are to run Cassandra, this one first.
+fn nodes<'a>(place: Place<'a>, first: &Node) -> Vec<&'a Node> {
+    let nodes = place.network.nodes.iter();
+    let mut nodes: Vec<_> = nodes
+        .filter(|it| it.roles.contains(&Role::Cassandra))
+        .collect();
+    nodes.sort_by_key(|it| it.name != first.name);
+    nodes
 }
 
 #[cfg(test)]

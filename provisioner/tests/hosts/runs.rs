@@ -81,7 +81,7 @@ fn hooks_interrupts_and_reports() {
         (&1.into(), &false.into())
     );
     assert!(
-        calls().ends_with("before install install n2 \nafter install install n2 done\n"),
+        calls().ends_with("before install install n2\nafter install install n2 done\n"),
         "{}",
         calls()
     );
