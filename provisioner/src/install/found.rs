@@ -115,7 +115,7 @@ pub(super) async fn find(
     user: &str,
     desired: &Desired,
 ) -> Result<Found, FoundError> {
-    let script = SCRIPT.replace("STATE", STATE).replace("JVM", JVM);
+    let script = SCRIPT.replace("STATE", STATE).replace("JVM", JVM.trim());
     let output = remote
         .script(&script, questions(desired).as_bytes(), PATIENCE)
         .await?;
