@@ -149,6 +149,7 @@ impl RollOut<'_> {
         };
         if let Err(error) = made.await {
             let reason = format!("{error:#}");
+            let reason = reason.strip_prefix(&format!("{name}: ")).unwrap_or(&reason);
             self.journal
                 .note(Some(name), &format!("failed: {reason}"))?;
             step.at("putting back what it had");
