@@ -72,6 +72,7 @@ pub(crate) fn install(folder: &Path, flags: &InstallFlags) -> anyhow::Result<Exi
     let nodes = chosen(&network, &flags.targets)?;
     let _lock = Lock::take(folder, "install")?;
     let materials = Materials::open(&network, jiff::Timestamp::now())?;
+    materials.check_own()?;
     let jobs = jobs(&network, nodes, &materials)?;
     runtime()?.block_on(async {
         let remotes = Arc::new(Remotes::open(&network)?);
@@ -151,7 +152,7 @@ fn listen(progress: &Progress) -> anyhow::Result<Interrupt> {
     })
 }
 
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -159,7 +160,7 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 }
 
 /// Nodes by their names and roles.
-fn chosen(network: &Network, targets: &[String]) -> anyhow::Result<Vec<Node>> {
+pub(crate) fn chosen(network: &Network, targets: &[String]) -> anyhow::Result<Vec<Node>> {
     for target in targets {
         let is_known =
             Role::of(target).is_some() || network.nodes.iter().any(|it| it.name == *target);

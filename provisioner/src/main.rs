@@ -14,12 +14,14 @@ mod install;
 mod interrupt;
 mod local;
 mod lock;
+mod moving_in;
 mod network;
 mod output;
 mod pki;
 mod planning;
 mod private;
 mod progress;
+mod promtool;
 mod remote;
 mod roles;
 mod secrets;
@@ -66,6 +68,9 @@ enum Command {
     Start(install::StartFlags),
     /// Take everything of ours away from the nodes
     Uninstall(install::UninstallFlags),
+    /// Moving in beside node_exporter and Alertmanager
+    #[command(subcommand)]
+    MoveIn(moving_in::Command),
     /// Called by ssh
     #[command(hide = true)]
     KnownHost { words: Vec<String> },
@@ -109,6 +114,7 @@ fn main() -> ExitCode {
         Command::Install(flags) => install::install(folder, &flags),
         Command::Start(flags) => install::start(folder, &flags),
         Command::Uninstall(flags) => install::uninstall(folder, &flags),
+        Command::MoveIn(command) => moving_in::run(folder, &command),
         Command::KnownHost { words } => remote::known_host(&words),
         Command::Cost(flags) => planning::cost(folder, &flags),
         Command::Capacity(flags) => planning::capacity(folder, &flags),

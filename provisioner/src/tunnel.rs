@@ -71,6 +71,26 @@ impl Tunnel {
         path: Option<&str>,
         body: Option<&Value>,
     ) -> anyhow::Result<Value> {
+        let answer = self.read(method, path, body).await?;
+        if answer.is_empty() {
+            return Ok(Value::Null);
+        }
+        let shown = path.unwrap_or_else(|| self.url.path());
+        serde_json::from_slice(&answer).with_context(|| format!("{shown} does not answer in JSON"))
+    }
+
+    /// The text at the URL.
+    pub(crate) async fn text(&self) -> anyhow::Result<String> {
+        let answer = self.read(Method::GET, None, None).await?;
+        String::from_utf8(answer).context("the answer is no text")
+    }
+
+    async fn read(
+        &self,
+        method: Method,
+        path: Option<&str>,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Vec<u8>> {
         let shown = path.unwrap_or_else(|| self.url.path());
         let response = self.send(method, path, body).await;
         let response = response.with_context(|| format!("{shown}: no answer"))?;
@@ -81,10 +101,7 @@ impl Tunnel {
             let text: String = String::from_utf8_lossy(&answer).chars().take(200).collect();
             bail!("{shown} answers {status}: {text}");
         }
-        if answer.is_empty() {
-            return Ok(Value::Null);
-        }
-        serde_json::from_slice(&answer).with_context(|| format!("{shown} does not answer in JSON"))
+        Ok(answer)
     }
 
     async fn send(

@@ -1,6 +1,12 @@
 //! Where an operator sits: an environment's folder, and machines in namespaces that only its bastion leads to.
 
-use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use testkit::{Ended, Hosts, Program, binary, skip};
@@ -8,6 +14,9 @@ use testkit::{Ended, Hosts, Program, binary, skip};
 /// What is looked at before and after: all files but those that the system itself writes.
 const FILES: &str = "find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /var/log \
     -o -path /var/lib/systemd -o -path /var/lib/private -o -path /var/lib/sudo -o -path /var/cache \\) -prune -o -print | grep -v 'sudo_as_admin_successful$\\|^/etc/\\(passwd\\|group\\|shadow\\|gshadow\\|subuid\\|subgid\\)-\\?$' | sort";
+
+/// An installation on many machines takes a while on a few processors.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// An operator's folder, and the machines that are reached from where the operator sits.
 pub(crate) struct Operator {
@@ -18,13 +27,18 @@ pub(crate) struct Operator {
 impl Operator {
     /// A bastion and hosts `n1`, `n2`, … of these roles. None where that cannot be.
     pub(crate) fn start(roles: &[&str]) -> Option<Self> {
+        Self::start_with(roles, &[])
+    }
+
+    /// The same, with folders of this machine that the hosts see.
+    pub(crate) fn start_with(roles: &[&str], binds: &[(&Path, &str)]) -> Option<Self> {
         for program in ["node-exporter", "provisioner"] {
             assert!(binary(program).is_file());
         }
         let folder = tempfile::Builder::new().prefix("hosts").tempdir().unwrap();
         let machines = folder.path().join("machines");
         fs::create_dir(&machines).unwrap();
-        let Some(hosts) = Hosts::start(&machines, roles.len()) else {
+        let Some(hosts) = Hosts::start_with(&machines, roles.len(), binds) else {
             skip("needs root, for machines in namespaces");
             return None;
         };
@@ -79,6 +93,7 @@ impl Operator {
             .operator(&binary("provisioner"))
             .args(["-e".as_ref(), self.path("env").as_os_str()])
             .args(arguments)
+            .patience(PATIENCE)
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
