@@ -1,11 +1,17 @@
 //! What breaks in the middle of a change, while a program is on its way to a node.
 
-use std::{fs, thread, time::Duration};
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 use testkit::binary;
 
 use crate::operator::Operator;
+
+/// Three questions without an answer, five seconds each, and what a busy machine adds.
+const ENDS: Duration = Duration::from_secs(40);
 
 /// A tar on n1 that waits in the middle of what it is sent until it may go on, as one does at the end of a line that stalls.
 const STALLS: &str = r#"printf '#!/bin/sh\n{ head -c 4000000; touch /run/half; while [ ! -e /run/on ]; do sleep 0.1; done; cat; } | /usr/bin/tar "$@"\n' \
@@ -22,7 +28,10 @@ fn broken_by(operator: &Operator, harm: impl FnOnce(), mend: impl FnOnce()) -> S
             is_half.then_some(())
         });
         harm();
-        run.join().unwrap()
+        let begin = Instant::now();
+        let ended = run.join().unwrap();
+        assert!(begin.elapsed() < ENDS, "{:?}", begin.elapsed());
+        ended
     });
     mend();
     let said = format!("{}{}", ended.stdout, ended.stderr);
