@@ -229,6 +229,14 @@ stop() {
   done
 }
 
+# Its cables are pulled, or put in.
+cables() {
+  local interface
+  for interface in $(ip -n "$tag-$1" -o link show type veth | sed 's/^[0-9]*: \([^@:]*\).*/\1/'); do
+    ip -n "$tag-$1" link set "$interface" "$2"
+  done
+}
+
 down() {
   local folder namespace
   for folder in "$HOSTS"/n/*/; do
@@ -250,8 +258,13 @@ up) up "$@" ;;
 down) down ;;
 at) exec ip netns exec "$tag-operator" "$@" ;;
 in) inside "$@" ;;
-kill) stop "$1" ;;
+kill)
+  # Its processes' ends say goodbye to nobody.
+  cables "$1" down
+  stop "$1"
+  ;;
 boot)
+  cables "$1" up
   boot "$1"
   wait_for "$1"
   ;;

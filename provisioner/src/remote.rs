@@ -1,17 +1,23 @@
 //! Nodes over SSH: the system's OpenSSH, one connection to each that all commands share. The only effects on other machines come from here.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context as _, bail};
 use openssh::{ControlPersist, ForwardType, KnownHosts, Session, SessionBuilder, Stdio};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    sync::Mutex,
+};
 
 use crate::{
+    artifacts::sha256,
     environment::ssh_config,
     exec::shell_word,
     network::{Network, Node},
@@ -29,11 +35,14 @@ pub(crate) struct Remotes {
     /// Sockets and configuration; the connections end when it goes.
     folder: tempfile::TempDir,
     config: PathBuf,
+    bastions: Vec<Node>,
+    /// Connections to bastions, by name: one for all that is done behind it.
+    ways: Mutex<BTreeMap<String, Arc<Session>>>,
 }
 
 /// A connection to a node.
 pub(crate) struct Remote {
-    session: Session,
+    session: Arc<Session>,
     name: String,
 }
 
@@ -76,11 +85,49 @@ impl Remotes {
         let config = folder.path().join("config");
         let text = configuration(network, folder.path())?;
         fs::write(&config, text).with_context(|| format!("cannot write {}", config.display()))?;
-        Ok(Self { folder, config })
+        let bastions = network.nodes.iter();
+        let bastions = bastions.filter(|it| network.is_bastion(&it.name));
+        Ok(Self {
+            folder,
+            config,
+            bastions: bastions.cloned().collect(),
+            ways: Mutex::default(),
+        })
     }
 
-    /// Connects to a node.
+    /// Connects to a node, over its bastion. That one's connection is made once.
     pub(crate) async fn connect(&self, node: &Node) -> Result<Remote, ReachError> {
+        let is_way = |it: &&Node| it.name == node.name || node.bastion.as_ref() == Some(&it.name);
+        let way = match self.bastions.iter().find(is_way) {
+            Some(bastion) => Some((bastion, self.way(bastion).await?)),
+            None => None,
+        };
+        let session = match way {
+            Some((bastion, session)) if bastion.name == node.name => session,
+            _ => Arc::new(self.session(node).await?),
+        };
+        let name = node.name.clone();
+        Ok(Remote { session, name })
+    }
+
+    /// The connection to a bastion, for ssh to lead others through.
+    async fn way(&self, bastion: &Node) -> Result<Arc<Session>, ReachError> {
+        let mut ways = self.ways.lock().await;
+        if let Some(session) = ways.get(&bastion.name)
+            && session.check().await.is_ok()
+        {
+            return Ok(Arc::clone(session));
+        }
+        let session = Arc::new(self.session(bastion).await?);
+        let link = way(self.folder.path(), &bastion.name);
+        // Without it, ssh makes a connection to the bastion for each that is behind it.
+        drop(fs::remove_file(&link));
+        drop(std::os::unix::fs::symlink(session.control_socket(), &link));
+        ways.insert(bastion.name.clone(), Arc::clone(&session));
+        Ok(session)
+    }
+
+    async fn session(&self, node: &Node) -> Result<Session, ReachError> {
         let mut builder = SessionBuilder::default();
         builder
             .config_file(&self.config)
@@ -95,7 +142,7 @@ impl Remotes {
         let name = node.name.clone();
         // ssh's own bound does not hold for the way over a bastion.
         match tokio::time::timeout(3 * CONNECT, builder.connect_mux(&node.name)).await {
-            Ok(Ok(session)) => Ok(Remote { session, name }),
+            Ok(Ok(session)) => Ok(session),
             Ok(Err(error)) => Err(ReachError::of(name, error)),
             Err(_elapsed) => Err(ReachError::Late {
                 node: name,
@@ -125,6 +172,11 @@ impl ReachError {
     }
 }
 
+/// Where ssh finds the connection to a bastion. Names may be too long for a socket's path.
+fn way(folder: &Path, bastion: &str) -> PathBuf {
+    folder.join(format!("way-{:.12}", sha256(bastion.as_bytes())))
+}
+
 /// The user's own configuration does not count here but for keys of the agent: what is said in the environment's files is all there is.
 fn configuration(network: &Network, folder: &Path) -> anyhow::Result<String> {
     let own = crate::own_path()?;
@@ -139,11 +191,8 @@ fn configuration(network: &Network, folder: &Path) -> anyhow::Result<String> {
             );
         }
         if network.is_bastion(&node.name) {
-            // Those behind it share one connection.
-            text += &format!(
-                "  ControlMaster auto\n  ControlPath {}/%C\n  ControlPersist {IDLE}\n",
-                folder.display()
-            );
+            // Those behind it share its connection.
+            text += &format!("  ControlPath {}\n", way(folder, &node.name).display());
         }
     }
     text += &ssh_config(network);
@@ -269,7 +318,10 @@ impl Remote {
 
     /// Ends the connection.
     pub(crate) async fn close(self) {
-        // It ends by itself when this fails.
-        drop(self.session.close().await);
+        // A bastion's is needed by others.
+        if let Some(session) = Arc::into_inner(self.session) {
+            // It ends by itself when this fails.
+            drop(session.close().await);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Makes changes on a node: one stream with all that is new, and the script that puts it into its places. What was there is kept until it is
 //! known that the new runs, and a script that puts it back.
 
-use std::{fmt::Write as _, fs, time::Duration};
+use std::{fmt::Write as _, fs, sync::LazyLock, time::Duration};
 
 use anyhow::{Context as _, bail};
 
@@ -20,23 +20,39 @@ const PATIENCE: Duration = Duration::from_secs(900);
 /// For what is small.
 const SHORT: Duration = Duration::from_secs(120);
 
-/// Unpacks the stream and runs what is in it. What a run left behind that was killed is taken away.
+/// Names what a run leaves on a node until it has ended.
+static RUN: LazyLock<String> = LazyLock::new(|| {
+    let now = jiff::Timestamp::now().as_millisecond();
+    format!("{now}-{}", std::process::id())
+});
+
+/// Unpacks the stream and runs what is in it. Only what came whole takes the lock: what comes over a connection that died with its bastion
+/// may wait for its rest, and is given up when nobody waits for it any more. What runs left behind that were killed is taken away.
 const RECEIVE: &str = r#"
 set -eu
 umask 077
 mkdir -p STATE
-exec 9>STATE/lock
-flock -n 9 || { echo "somebody else changes this machine at the moment" >&2; exit 75; }
-rm -rf STATE/staging STATE/previous
-mkdir STATE/staging
-cd STATE/staging
-tar -xf -
+cd STATE
+mkdir staging-RUN
+gives_up() { cd /; rm -rf STATE/staging-RUN; exit $1; }
+(cd staging-RUN && timeout PATIENCE tar -xf -) || {
+  code=$?
+  # tar does not always say so.
+  df -Pk . | { read -r _; read -r _ _ _ free _; [ "$free" -gt 1024 ] || echo "the disk is full: no space is left in STATE" >&2; }
+  gives_up $code
+}
+[ -f staging-RUN/whole ] || { echo "not all has come" >&2; gives_up 1; }
+exec 9>lock
+flock -n 9 || { echo "somebody else changes this machine at the moment" >&2; gives_up 75; }
+find . -maxdepth 1 -name 'staging*' ! -name staging-RUN -exec rm -rf {} +
+rm -rf previous
+cd staging-RUN
 # The connection may end; what has begun is brought to its end.
 trap '' HUP INT TERM PIPE
 sh ./apply.sh >STATE/apply.log 2>&1 || { code=$?; tail -n 5 STATE/apply.log >&2; exit $code; }
 cat warnings 2>/dev/null || :
 cd /
-rm -rf STATE/staging
+rm -rf STATE/staging-RUN
 "#;
 
 /// Sends and does it. What did not work, and need not, is told.
@@ -46,7 +62,10 @@ pub(super) async fn apply(
     changes: &Changes<'_>,
 ) -> anyhow::Result<Vec<String>> {
     let stream = stream(desired, changes)?;
-    let script = RECEIVE.replace("STATE", STATE);
+    let script = RECEIVE
+        .replace("STATE", STATE)
+        .replace("RUN", &RUN)
+        .replace("PATIENCE", &PATIENCE.as_secs().to_string());
     let output = remote.script(&script, &stream, PATIENCE).await?;
     if output.code != 0 {
         bail!(
@@ -59,11 +78,11 @@ pub(super) async fn apply(
     Ok(output.stdout.lines().map(str::to_owned).collect())
 }
 
-/// Puts back what was there before the last changes.
+/// Puts back what was there before the changes of this run.
 pub(super) async fn roll_back(remote: &Remote) -> anyhow::Result<()> {
-    // Without it nothing was changed yet.
-    let script =
-        format!("[ ! -f {STATE}/previous/rollback.sh ] || sh {STATE}/previous/rollback.sh");
+    // Without it this run has changed nothing yet.
+    let way_back = format!("{STATE}/previous/rollback-{}.sh", *RUN);
+    let script = format!("[ ! -f {way_back} ] || sh {way_back}");
     let output = remote.script(&script, &[], SHORT).await?;
     if output.code != 0 {
         bail!(
@@ -118,6 +137,7 @@ fn stream(desired: &Desired, changes: &Changes<'_>) -> anyhow::Result<Vec<u8>> {
         let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         add(&format!("p{at}"), &bytes)?;
     }
+    add("whole", b"")?;
     Ok(tar.into_inner()?)
 }
 
@@ -163,7 +183,8 @@ fn script(desired: &Desired, changes: &Changes<'_>) -> String {
     }
     // What rollback.sh puts back.
     line(format!(
-        "rm -rf {STATE}/previous\nmkdir {STATE}/previous\ncp rollback.sh {STATE}/previous/"
+        "rm -rf {STATE}/previous\nmkdir {STATE}/previous\ncp rollback.sh {STATE}/previous/rollback-{}.sh",
+        *RUN
     ));
     line(format!(
         "if [ -f {STATE}/manifest ]; then cp -p {STATE}/manifest {STATE}/previous/manifest; fi"
@@ -378,7 +399,7 @@ fn rollback(desired: &Desired, changes: &Changes<'_>) -> String {
 fn removal(keeps_data: bool) -> String {
     let data = if keeps_data {
         format!(
-            "rm -rf {STATE}/previous {STATE}/staging {STATE}/manifest {STATE}/pending {STATE}/apply.log {STATE}/lock"
+            "rm -rf {STATE}/previous {STATE}/staging* {STATE}/manifest {STATE}/pending {STATE}/apply.log {STATE}/lock"
         )
     } else {
         format!(

@@ -20,14 +20,14 @@ echo sdl-found 1
 echo "machine $(uname -m)"
 echo "clock $(date +%s)"
 echo "addresses $(hostname -I 2>/dev/null)"
-[ -d /run/systemd/system ] && echo "systemd $(systemctl --version | head -n 1 | cut -d ' ' -f 2)"
+[ -d /run/systemd/system ] && systemctl --version | { read -r _ version _; echo "systemd $version"; }
 for needed in sha256sum stat tar readlink systemctl useradd; do command -v $needed >/dev/null || echo "lacks $needed"; done
-for place in /opt /etc /var/lib; do echo "free $(df -Pk $place | tail -n 1 | while read -r _ _ _ free _; do echo "$free"; done) $place"; done
+df -Pk /opt /etc /var/lib | { read -r _; for place in /opt /etc /var/lib; do read -r _ _ _ free _; echo "free $free $place"; done; }
 [ -f STATE/manifest ] && while read -r line; do echo "manifest $line"; done <STATE/manifest
 [ -f STATE/pending ] && while read -r line; do echo "pending $line"; done <STATE/pending
 while read -r kind name; do
   case $kind in
-  file) [ -f "$name" ] && [ ! -L "$name" ] && echo "file $(sha256sum <"$name" | cut -d ' ' -f 1) $(stat -c '%a %U:%G' "$name") $name" ;;
+  file) [ -f "$name" ] && [ ! -L "$name" ] && set -- "$@" "$name" ;;
   folder) [ -d "$name" ] && echo "folder $(stat -c '%a %U:%G' "$name") $name" ;;
   link) [ -L "$name" ] && echo "link $(readlink "$name") $name" ;;
   program) [ -f "$name/.complete" ] && echo "program $name" ;;
@@ -40,9 +40,11 @@ while read -r kind name; do
   agent)
     JVM
     [ -n "$jvm" ] && echo "jvm $jvm $(if listens "${name%% *}"; then readlink /proc/$jvm/fd/* 2>/dev/null | grep -m 1 "^${name#* }" || echo other; fi)" ;;
-  unit) echo "unit $(systemctl is-active "$name" 2>/dev/null) $(systemctl is-enabled "$name" 2>/dev/null || :) $(systemctl show -p NRestarts --value "$name" 2>/dev/null) $name" ;;
+  unit) echo unit enabled=$(systemctl is-enabled "$name" 2>/dev/null) $(systemctl show -p ActiveState -p NRestarts "$name" 2>/dev/null) "$name" ;;
   esac
 done
+# All at once: a process for each would cost more than their contents.
+[ $# = 0 ] || { stat -c 'file %a %U:%G %n' "$@"; sha256sum "$@" | sed 's/^/hash /'; }
 echo sdl-end
 "#;
 
@@ -123,7 +125,7 @@ pub(super) async fn find(
     user: &str,
     desired: &Desired,
 ) -> Result<Found, FoundError> {
-    let script = SCRIPT.replace("STATE", STATE).replace("JVM", JVM);
+    let script = SCRIPT.replace("STATE", STATE).replace("JVM", JVM.trim());
     let output = remote
         .script(&script, questions(desired).as_bytes(), PATIENCE)
         .await?;
@@ -244,12 +246,15 @@ impl Found {
                 self.pending.insert(rest.to_owned());
             }
             "file" => {
-                let mut words = rest.splitn(4, ' ');
-                let hash = words.next()?.to_owned();
+                let mut words = rest.splitn(3, ' ');
                 let mode = u32::from_str_radix(words.next()?, 8).ok()?;
                 let owner = words.next()?.to_owned();
-                self.files
-                    .insert(words.next()?.to_owned(), (hash, mode, owner));
+                let file = (String::new(), mode, owner);
+                self.files.insert(words.next()?.to_owned(), file);
+            }
+            "hash" => {
+                let (hash, path) = rest.split_once("  ")?;
+                hash.clone_into(&mut self.files.get_mut(path)?.0);
             }
             "folder" => {
                 let mut words = rest.splitn(3, ' ');
@@ -271,10 +276,11 @@ impl Found {
                 // Of a unit that there is not, some words are missing.
                 let words: Vec<_> = rest.split(' ').collect();
                 let name = (*words.last()?).to_owned();
+                let restarts = words.iter().find_map(|it| it.strip_prefix("NRestarts="));
                 let state = UnitState {
-                    is_active: words.first() == Some(&"active"),
-                    is_enabled: words.get(1) == Some(&"enabled"),
-                    restarts: words.get(2).and_then(|it| it.parse().ok()).unwrap_or(0),
+                    is_active: words.contains(&"ActiveState=active"),
+                    is_enabled: words.contains(&"enabled=enabled"),
+                    restarts: restarts.and_then(|it| it.parse().ok()).unwrap_or(0),
                 };
                 self.units.insert(name, state);
             }
@@ -292,8 +298,8 @@ mod tests {
     fn answers() {
         let found = parse(
             "Welcome to this machine\nsdl-found 1\nos debian 12\nmachine x86_64\nclock 1700000000\nsystemd 252\nlacks tar\n\
-             free 1000 /opt\nmanifest file /etc/x y\npending a.service\nfile abc 600 root:root /etc/x y\nfolder 755 a:a /var/lib/a\n\
-             link a-1-abc /opt/a\nprogram /opt/a-1-abc\nuser a\nunit active enabled 3 a.service\nunit inactive  0 b.service\naddresses 10.0.0.1 fe80::1 \n\
+             free 1000 /opt\nmanifest file /etc/x y\npending a.service\nfile 600 root:root /etc/x y\nhash abc  /etc/x y\nhash abc  /etc/z\nfolder 755 a:a /var/lib/a\n\
+             link a-1-abc /opt/a\nprogram /opt/a-1-abc\nuser a\nunit enabled=enabled NRestarts=3 ActiveState=active a.service\nunit enabled= NRestarts=0 ActiveState=inactive b.service\naddresses 10.0.0.1 fe80::1 \n\
              line has /etc/a\nline lacks /etc/b\nport 9100 a.service a\nport 9100  b c\njvm 77 /opt/a-1-abc/a\nnoise\nsdl-end\nmore",
         )
         .unwrap();

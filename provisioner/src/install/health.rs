@@ -19,7 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const STILL: Duration = Duration::from_secs(3);
 /// A service that was started again so often will not get better.
 const CRASHES: u32 = 3;
+/// Between looks: until it is well, and from then on.
 const LOOK: Duration = Duration::from_millis(300);
+const WATCH: Duration = Duration::from_secs(1);
 
 /// Waits for services that were started or reloaded.
 pub(super) async fn wait(
@@ -46,7 +48,8 @@ pub(super) async fn wait(
             Some((_, unit)) => Some(format!("{} does not run", unit.name)),
             None => asked(&probes).await,
         };
-        if problem.is_some() || restarts.as_ref() != Some(&counts) {
+        let is_well = problem.is_none();
+        if !is_well || restarts.as_ref() != Some(&counts) {
             since = Instant::now();
         }
         let before = at_first.get_or_insert_with(|| counts.clone());
@@ -63,7 +66,8 @@ pub(super) async fn wait(
             let problem = problem.unwrap_or_else(|| "it is started again and again".to_owned());
             bail!("{problem}{}", last_words(remote, units).await);
         }
-        tokio::time::sleep(LOOK).await;
+        let left = STILL.saturating_sub(since.elapsed());
+        tokio::time::sleep(if is_well { left.min(WATCH) } else { LOOK }).await;
     }
 }
 
@@ -81,15 +85,17 @@ async fn asked(probes: &[Probe]) -> Option<String> {
 async fn states(remote: &Remote, units: &[&Unit]) -> anyhow::Result<Vec<(bool, u32)>> {
     let names: Vec<_> = units.iter().map(|it| it.name.as_str()).collect();
     let script = format!(
-        "for unit in {}; do echo \"$(systemctl show -p ActiveState --value $unit) $(systemctl show -p NRestarts --value $unit)\"; done",
+        "systemctl show -p ActiveState -p NRestarts {}",
         names.join(" ")
     );
     let output = remote.script(&script, &[], Duration::from_secs(30)).await?;
-    let state = |line: &str| {
-        let (state, restarts) = line.split_once(' ')?;
-        Some((state == "active", restarts.parse().ok()?))
+    // Its order is its own.
+    let state = |unit: &str| {
+        let value = |key| unit.lines().find_map(|it| it.strip_prefix(key));
+        let restarts = value("NRestarts=")?.parse().ok()?;
+        Some((value("ActiveState=")? == "active", restarts))
     };
-    let states: Option<Vec<_>> = output.stdout.lines().map(state).collect();
+    let states: Option<Vec<_>> = output.stdout.split("\n\n").map(state).collect();
     states
         .filter(|it| it.len() == units.len())
         .with_context(|| format!("{}: systemctl says nothing of use", remote.name()))

@@ -23,9 +23,8 @@ pub(super) async fn look(
         .nodes
         .iter()
         .filter(|it| network.is_bastion(&it.name));
-    let mut ways = Vec::new();
     for bastion in bastions {
-        ways.push(remotes.connect(bastion).await?);
+        remotes.connect(bastion).await?;
     }
     let mut looks = JoinSet::new();
     let mut results: BTreeMap<usize, anyhow::Result<Seen>> = BTreeMap::new();

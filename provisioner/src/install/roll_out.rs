@@ -18,8 +18,8 @@ use crate::{
     silence::Place,
 };
 
-/// Nodes that are changed at a time, after the first of their role.
-const BATCH: usize = 4;
+/// Nodes that are changed at a time, after the first of their role has shown that it works.
+const BATCH: usize = 16;
 
 /// A run.
 pub(super) struct RollOut<'a> {
@@ -149,6 +149,7 @@ impl RollOut<'_> {
         };
         if let Err(error) = made.await {
             let reason = format!("{error:#}");
+            let reason = reason.strip_prefix(&format!("{name}: ")).unwrap_or(&reason);
             self.journal
                 .note(Some(name), &format!("failed: {reason}"))?;
             step.at("putting back what it had");
@@ -275,8 +276,11 @@ mod tests {
             node("m", &[Monitor]),
         ];
         assert_eq!(shown(&nodes), "b c1 m s1 | c2 s2 | c3");
-        let many: Vec<_> = (0..8).map(|it| node(&format!("h{it}"), &[Host])).collect();
-        assert_eq!(shown(&many), "h0 | h1 h2 h3 h4 | h5 h6 h7");
+        let many: Vec<_> = (0..19).map(|it| node(&format!("h{it}"), &[Host])).collect();
+        assert_eq!(
+            shown(&many),
+            "h0 | h1 h2 h3 h4 h5 h6 h7 h8 h9 h10 h11 h12 h13 h14 h15 h16 | h17 h18"
+        );
         assert_eq!(shown(&[]), "");
     }
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod cassandra;
+mod faults;
 mod install;
 mod moving_in;
 mod operator;
