@@ -12,6 +12,7 @@ use std::{collections::BTreeMap, path::Path, process::ExitCode, sync::Arc, time:
 use anyhow::{Context as _, bail};
 use tokio::task::JoinSet;
 
+pub(crate) use self::found::FoundError;
 use self::{
     changes::{Changes, changes},
     found::{Found, find},
@@ -128,6 +129,16 @@ pub(crate) fn install(folder: &Path, flags: &InstallFlags) -> anyhow::Result<Exi
     })
 }
 
+/// What a run would change on a node.
+pub(crate) async fn drift(
+    remote: &Remote,
+    user: &str,
+    desired: &Desired,
+) -> Result<Vec<String>, FoundError> {
+    let found = find(remote, user, desired).await?;
+    Ok(changes(desired, &found, sha256).lines())
+}
+
 /// Takes everything of ours away.
 pub(crate) fn uninstall(folder: &Path, flags: &UninstallFlags) -> anyhow::Result<ExitCode> {
     let network = Network::load(folder)?;
@@ -204,7 +215,7 @@ pub(crate) fn start(folder: &Path, flags: &StartFlags) -> anyhow::Result<ExitCod
     })
 }
 
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -212,7 +223,7 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 }
 
 /// Nodes by their names and roles.
-fn chosen(network: &Network, targets: &[String]) -> anyhow::Result<Vec<Node>> {
+pub(crate) fn chosen(network: &Network, targets: &[String]) -> anyhow::Result<Vec<Node>> {
     for target in targets {
         let is_known =
             Role::of(target).is_some() || network.nodes.iter().any(|it| it.name == *target);

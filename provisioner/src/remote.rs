@@ -1,19 +1,25 @@
 //! Nodes over SSH: the system's OpenSSH, one connection to each that all commands share. The only effects on other machines come from here.
 
 use std::{
+    collections::BTreeSet,
+    ffi::OsStr,
     fs, io,
+    os::unix::fs::FileTypeExt as _,
     path::{Path, PathBuf},
-    process::ExitCode,
+    process::{self, ExitCode},
     time::Duration,
 };
 
 use anyhow::{Context as _, bail};
 use openssh::{ControlPersist, ForwardType, KnownHosts, Session, SessionBuilder, Stdio};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    task::JoinSet,
+};
 
 use crate::{
     environment::ssh_config,
-    exec::shell_word,
+    exec::{command, shell_word},
     network::{Network, Node},
 };
 
@@ -23,6 +29,9 @@ const CONNECT: Duration = Duration::from_secs(15);
 const IDLE: u32 = 60;
 /// What a command may write.
 const MAX_OUTPUT: u64 = 16 << 20;
+/// Runs the script that follows as root.
+pub(crate) const AS_ROOT: &str =
+    "if [ \"$(id -u)\" = 0 ]; then exec sh -c \"$0\"; else exec sudo -n sh -c \"$0\"; fi";
 
 /// Ways to the nodes of a network.
 pub(crate) struct Remotes {
@@ -59,6 +68,8 @@ pub(crate) enum ReachError {
     Refused { node: String, source: io::Error },
     #[error("{node}: it cannot be reached")]
     Unreachable { node: String, source: io::Error },
+    #[error("{node}: it cannot be reached, as the way leads over {bastion}, which cannot be")]
+    Way { node: String, bastion: String },
     #[error("{node}: the connection broke off")]
     Broken {
         node: String,
@@ -71,36 +82,104 @@ pub(crate) enum ReachError {
 impl Remotes {
     /// Writes what ssh is told.
     pub(crate) fn open(network: &Network) -> anyhow::Result<Self> {
+        Self::with(network, true)
+    }
+
+    /// The same for one command of ssh, which shares no connection and so leaves none.
+    pub(crate) fn alone(network: &Network) -> anyhow::Result<Self> {
+        Self::with(network, false)
+    }
+
+    fn with(network: &Network, shares: bool) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("provisioner").tempdir();
         let folder = folder.context("cannot make a folder for connections")?;
         let config = folder.path().join("config");
-        let text = configuration(network, folder.path())?;
+        let text = configuration(network, shares.then(|| folder.path()))?;
         fs::write(&config, text).with_context(|| format!("cannot write {}", config.display()))?;
         Ok(Self { folder, config })
     }
 
+    /// What ssh is told with `-F`.
+    pub(crate) fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// Opens the connections to bastions that those behind them share, and gives the bastions to which there is none. Many who ask for
+    /// one at the same time would each make their own.
+    pub(crate) async fn ways(&self, network: &Network, patience: Duration) -> BTreeSet<String> {
+        let bastions = network.nodes.iter().map(|it| &it.name);
+        let mut opening = JoinSet::new();
+        for bastion in bastions.filter(|it| network.is_bastion(it)).cloned() {
+            let mut command = tokio::process::Command::from(command("ssh"));
+            command
+                .args(["-f", "-N", "-E"])
+                .arg(self.folder.path().join(format!("{bastion}.log")))
+                .arg("-F")
+                .arg(&self.config)
+                .args([OsStr::new("--"), OsStr::new(&bastion)])
+                .stdin(process::Stdio::null())
+                .stdout(process::Stdio::null())
+                .stderr(process::Stdio::null())
+                .kill_on_drop(true);
+            opening.spawn(async move {
+                let opened = tokio::time::timeout(patience, command.status()).await;
+                let is_open = matches!(opened, Ok(Ok(status)) if status.success());
+                (!is_open).then_some(bastion)
+            });
+        }
+        opening.join_all().await.into_iter().flatten().collect()
+    }
+
     /// Connects to a node.
     pub(crate) async fn connect(&self, node: &Node) -> Result<Remote, ReachError> {
+        // ssh's own bound does not hold for the way over a bastion.
+        self.connect_within(node, 3 * CONNECT).await
+    }
+
+    /// Connects to a node within a time.
+    pub(crate) async fn connect_within(
+        &self,
+        node: &Node,
+        patience: Duration,
+    ) -> Result<Remote, ReachError> {
         let mut builder = SessionBuilder::default();
         builder
             .config_file(&self.config)
             .control_directory(self.folder.path())
             .known_hosts_check(KnownHosts::Strict)
-            .connect_timeout(CONNECT)
+            .connect_timeout(CONNECT.min(patience))
             .server_alive_interval(Duration::from_secs(5))
             .control_persist(match std::num::NonZeroUsize::new(IDLE as usize) {
                 Some(seconds) => ControlPersist::IdleFor(seconds),
                 None => ControlPersist::Forever,
             });
         let name = node.name.clone();
-        // ssh's own bound does not hold for the way over a bastion.
-        match tokio::time::timeout(3 * CONNECT, builder.connect_mux(&node.name)).await {
+        match tokio::time::timeout(patience, builder.connect_mux(&node.name)).await {
             Ok(Ok(session)) => Ok(Remote { session, name }),
             Ok(Err(error)) => Err(ReachError::of(name, error)),
             Err(_elapsed) => Err(ReachError::Late {
                 node: name,
-                seconds: 3 * CONNECT.as_secs(),
+                seconds: patience.as_secs(),
             }),
+        }
+    }
+}
+
+/// What is shared ends with it: nobody else knows where it is.
+impl Drop for Remotes {
+    fn drop(&mut self) {
+        let files = fs::read_dir(self.folder.path());
+        let files = files.into_iter().flatten().flatten();
+        let sockets = files.filter(|it| it.file_type().is_ok_and(|it| it.is_socket()));
+        for socket in sockets {
+            // It ends by itself when this fails.
+            drop(
+                command("ssh")
+                    .args(["-F", "none", "-O", "exit", "-S"])
+                    .arg(socket.path())
+                    .arg("bastion")
+                    .output(),
+            );
         }
     }
 }
@@ -126,7 +205,8 @@ impl ReachError {
 }
 
 /// The user's own configuration does not count here but for keys of the agent: what is said in the environment's files is all there is.
-fn configuration(network: &Network, folder: &Path) -> anyhow::Result<String> {
+/// Connections to bastions are shared in a folder, if there is one.
+fn configuration(network: &Network, folder: Option<&Path>) -> anyhow::Result<String> {
     let own = crate::own_path()?;
     let mut text = String::new();
     for node in &network.nodes {
@@ -138,7 +218,7 @@ fn configuration(network: &Network, folder: &Path) -> anyhow::Result<String> {
                 shell_word(&own.display().to_string())
             );
         }
-        if network.is_bastion(&node.name) {
+        if let Some(folder) = folder.filter(|_| network.is_bastion(&node.name)) {
             // Those behind it share one connection.
             text += &format!(
                 "  ControlMaster auto\n  ControlPath {}/%C\n  ControlPersist {IDLE}\n",
@@ -194,12 +274,10 @@ impl Remote {
     }
 
     async fn run(&self, script: &str, input: &[u8]) -> Result<Output, openssh::Error> {
-        let as_root =
-            "if [ \"$(id -u)\" = 0 ]; then exec sh -c \"$0\"; else exec sudo -n sh -c \"$0\"; fi";
         let mut child = self
             .session
             .command("sh")
-            .args(["-c", as_root, script])
+            .args(["-c", AS_ROOT, script])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -33,7 +33,7 @@ const PORTS: &[(&str, u16)] = &[
 /// Whom programs know Prometheus as.
 const PROMETHEUS: &str = "prometheus";
 /// Whom programs know people, and the provisioner, as.
-const OPERATOR: &str = "operator";
+pub(crate) const OPERATOR: &str = "operator";
 
 /// Everything that should be on a node.
 pub(crate) fn desired(
@@ -62,6 +62,11 @@ pub(crate) fn desired(
         Ok(place.desired)
     };
     made().with_context(|| format!("what should be on {}", node.name))
+}
+
+/// Where an alert's runbook is, as the link in the alert has it.
+pub(crate) fn runbook(network: &Network, alert: &str) -> anyhow::Result<String> {
+    Ok(monitor::settings(network)?.runbook(alert))
 }
 
 /// The port of a program in an environment.
