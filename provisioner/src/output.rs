@@ -43,6 +43,12 @@ pub(crate) fn table(rows: &[Vec<String>]) {
     }
 }
 
+/// What several lines say, in one.
+pub(crate) fn one_line(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|it| !it.is_empty());
+    lines.collect::<Vec<_>>().join("; ")
+}
+
 /// Seconds, as people say them.
 pub(crate) fn duration(seconds: u64) -> String {
     match seconds {

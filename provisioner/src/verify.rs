@@ -20,7 +20,7 @@ use crate::{
     desired::{CONFIGURATION, File},
     install::runtime,
     network::Node,
-    output,
+    output::{self, one_line},
     remote::{Remote, Remotes},
     see::{Site, each},
 };
@@ -125,7 +125,8 @@ pub(crate) fn verify(folder: &Path, flags: &VerifyFlags) -> anyhow::Result<ExitC
         let reached = each(&site.network, &remotes, nodes, move |node, remote| {
             let site = Arc::clone(&its);
             async move {
-                let remote = remote.map_err(|error| format!("{:#}", anyhow::Error::from(error)));
+                let remote =
+                    remote.map_err(|error| one_line(&format!("{:#}", anyhow::Error::from(error))));
                 let steps = closed::steps(&site, &node, remote.as_ref()).await;
                 Reached {
                     node,

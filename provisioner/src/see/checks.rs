@@ -21,6 +21,8 @@ const LOW_SPACE: f64 = 0.15;
 const LATE: SignedDuration = SignedDuration::from_hours(24 * 30);
 /// Seconds that clocks may differ by. Of Cassandra's writes the later one wins.
 const SKEW: u64 = 1;
+/// Characters of a text that is shown in a line.
+const LONG: usize = 120;
 /// Ports of a node of Cassandra that nobody but the node itself may use.
 pub(crate) const LOOPBACK_ALONE: [(u16, &str); 2] = [(7199, "JMX"), (8778, "Jolokia")];
 
@@ -150,7 +152,7 @@ fn services(facts: &Facts, site: &Site) -> Vec<Finding> {
     }
     let all = facts.programs.iter().map(|it| it.name.as_str());
     or_fine(problems, || {
-        format!("{} answer", all.collect::<Vec<_>>().join(", "))
+        format!("healthy: {}", all.collect::<Vec<_>>().join(", "))
     })
 }
 
@@ -357,7 +359,7 @@ fn names(facts: &Facts, site: &Site) -> Vec<Finding> {
     };
     or_fine(lost.map(problem).collect(), || {
         let all: Vec<_> = look.names.keys().map(String::as_str).collect();
-        format!("{} are found", all.join(", "))
+        format!("found: {}", all.join(", "))
     })
 }
 
@@ -403,7 +405,7 @@ fn last_change(facts: &Facts, site: &Site) -> Vec<Finding> {
         duration(age.try_into().unwrap_or(0)),
         entry.who,
         entry.command,
-        entry.result
+        beginning(&entry.result)
     );
     let is_bad = ["failed", "rolled back"]
         .iter()
@@ -416,6 +418,14 @@ fn last_change(facts: &Facts, site: &Site) -> Vec<Finding> {
     } else {
         Finding::fine(what)
     }]
+}
+
+/// Of a long text, enough to know what it is about.
+fn beginning(text: &str) -> String {
+    match text.char_indices().nth(LONG) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
 }
 
 fn targets(facts: &Facts, site: &Site) -> Vec<Finding> {
@@ -475,13 +485,12 @@ fn delivery(facts: &Facts, site: &Site) -> Vec<Finding> {
             logs(),
         ));
     }
-    or_fine(problems, || {
-        format!(
-            "the last message of each of {} ways arrived; {:.0} failed since the start, {:.0} groups wait",
-            all.last.len(),
-            all.failed,
-            all.waiting
-        )
+    or_fine(problems, || match all.last.len() {
+        0 => "nobody was told of anything since the start".to_owned(),
+        ways => format!(
+            "the last message of each of {ways} ways arrived; {:.0} failed since the start, {:.0} groups wait",
+            all.failed, all.waiting
+        ),
     })
 }
 
@@ -603,7 +612,7 @@ mod tests {
         for (name, expect) in [
             ("ssh", "it lets us in, and become root"),
             ("clock", "it shows the same time as ours"),
-            ("services", "node-exporter answer"),
+            ("services", "healthy: node-exporter"),
             ("failed units", "systemd has given up none"),
             ("disks", "the fullest, /var, has 20 % free"),
             ("mounts", "those with something of ours can be written"),

@@ -167,7 +167,7 @@ fn say(site: &Site, lines: &[Line]) {
         output::say(format!("not all is known: {trouble}"));
     }
     let mut rows = vec![
-        ["NODE", "CHECK", "", "WHAT", "TO DO"]
+        ["NODE", "CHECK", "RESULT", "WHAT", "TO DO"]
             .map(str::to_owned)
             .to_vec(),
     ];

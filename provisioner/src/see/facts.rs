@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     path::Path,
     sync::Arc,
     time::Duration,
@@ -22,6 +23,7 @@ use crate::{
     install::{self, FoundError},
     lock::{Entry, Journal},
     network::{Network, Node},
+    output::one_line,
     remote::{ReachError, Remote, Remotes},
     roles::{self, Materials},
     tunnel::Tunnel,
@@ -384,6 +386,8 @@ fn needed_names(site: &Site, node: &Node) -> BTreeSet<String> {
         let writes = config.each("remote_write");
         names.extend(writes.filter_map(|it| host(it.text("url")?)));
     }
+    // An address needs nobody to find it.
+    names.retain(|it| it.trim_matches(['[', ']']).parse::<IpAddr>().is_err());
     names
 }
 
@@ -419,7 +423,7 @@ impl Trouble {
         let what = format!("{:#}", anyhow::Error::from(error));
         let what = what.strip_prefix(&format!("{name}: ")).unwrap_or(&what);
         Self {
-            what: what.to_owned(),
+            what: one_line(what),
             todo,
         }
     }

@@ -11,7 +11,8 @@ use tokio::io::AsyncReadExt as _;
 
 use super::child::{self, NO_CONNECTION, Ssh, Streams};
 use crate::{
-    desired::STATE, exec::shell_word, interrupt::Interrupt, network::Network, remote::AS_ROOT,
+    desired::STATE, exec::shell_word, interrupt::Interrupt, network::Network, output::one_line,
+    remote::AS_ROOT,
 };
 
 /// Lines, when nobody says how many or since when.
@@ -49,12 +50,11 @@ pub(crate) fn logs(folder: &Path, flags: &LogsFlags) -> anyhow::Result<ExitCode>
             return Ok(ExitCode::SUCCESS);
         }
         let status = ssh.wait().await?;
-        let said = said.await.unwrap_or_default();
-        let said = said.trim();
+        let said = one_line(&said.await.unwrap_or_default());
         let name = &node.name;
         match status.code() {
             Some(0) => Ok(ExitCode::SUCCESS),
-            Some(NO_CONNECTION) => bail!("{name}: the connection broke off: {said}"),
+            Some(NO_CONNECTION) => bail!("{name}: there is no connection, or it broke off: {said}"),
             _ => bail!("{name}: {said}"),
         }
     })

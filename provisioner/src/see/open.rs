@@ -18,7 +18,7 @@ use crate::{
     desired::Health,
     interrupt::{Interrupt, Interrupted},
     network::Node,
-    output,
+    output::{self, one_line},
     roles::OPERATOR,
 };
 
@@ -87,7 +87,7 @@ pub(crate) fn open(folder: &Path, flags: &OpenFlags) -> anyhow::Result<ExitCode>
                 status = ssh.wait() => {
                     status?;
                     let said = (&mut said).await.unwrap_or_default();
-                    bail!("there is no connection: {}", said.trim());
+                    bail!("there is no connection: {}", one_line(&said));
                 }
             }
         });
@@ -108,7 +108,11 @@ pub(crate) fn open(folder: &Path, flags: &OpenFlags) -> anyhow::Result<ExitCode>
             return Ok(ExitCode::SUCCESS);
         }
         let said = said.await.unwrap_or_default();
-        bail!("{}: the connection broke off: {}", node.name, said.trim());
+        bail!(
+            "{}: the connection broke off: {}",
+            node.name,
+            one_line(&said)
+        );
     })
 }
 

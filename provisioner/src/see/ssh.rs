@@ -23,14 +23,11 @@ pub(crate) fn ssh(folder: &Path, flags: &SshFlags) -> anyhow::Result<ExitCode> {
     let network = Network::load(folder)?;
     let node = child::node(&network, &flags.node)?;
     let is_watched = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    // A command that somebody watches may ask, and is to hear of Ctrl-C.
-    let options: &[&str] = match is_watched && !flags.command.is_empty() {
-        true => &["-t"],
-        false => &[],
-    };
+    // What somebody watches may ask, and is to hear of Ctrl-C.
+    let options = [if is_watched { "-t" } else { "-T" }];
     child::runtime()?.block_on(async {
         let interrupt = Interrupt::listen(|| {})?;
-        let mut ssh = Ssh::start(&network, node, options, &flags.command, Streams::Terminal)?;
+        let mut ssh = Ssh::start(&network, node, &options, &flags.command, Streams::Terminal)?;
         let status = interrupt.stops(ssh.wait()).await;
         let Some(status) = status else {
             ssh.end().await;

@@ -61,7 +61,7 @@ async fn passwords(site: &Site, node: &Node, remote: &Remote, programs: &[Progra
         }
     }
     let names: Vec<_> = programs.iter().map(|it| it.name.as_str()).collect();
-    let what = format!("{} refuse who has none", names.join(", "));
+    let what = format!("asked for by {}", names.join(", "));
     Step::of("passwords", node, what, problems)
 }
 
