@@ -138,6 +138,9 @@ fn services(facts: &Facts, site: &Site) -> Vec<Finding> {
     let Ok(look) = &facts.look else {
         return Vec::new();
     };
+    if facts.programs.is_empty() {
+        return Vec::new();
+    }
     let name = &facts.node.name;
     let mut problems = Vec::new();
     for Program { name: program, .. } in &facts.programs {
@@ -228,6 +231,9 @@ pub(crate) fn ports(facts: &Facts, site: &Site) -> Vec<Finding> {
     let Ok(look) = &facts.look else {
         return Vec::new();
     };
+    if facts.programs.is_empty() {
+        return Vec::new();
+    }
     let see = || on(&facts.node, site, "sudo ss -ltnp");
     if look.lacks.contains("ss") {
         return vec![Finding::problem(
@@ -647,6 +653,14 @@ mod tests {
         check("ssh", &facts, &["it cannot be reached -> do this"]);
     }
 
+    /// Of a node that nothing is known to be on, nothing is said.
+    #[test]
+    fn nothing_should_be_there() {
+        for name in ["services", "ports"] {
+            worse(name, |facts, _| facts.programs.clear(), &[]);
+        }
+    }
+
     #[test]
     fn clocks() {
         let todo = "provisioner -e env ssh n 'sudo timedatectl set-ntp true'";
@@ -664,11 +678,8 @@ mod tests {
         worse(
             "services",
             |facts, _| {
-                drop(
-                    facts
-                        .health
-                        .insert("node-exporter".to_owned(), Some("answers 500".to_owned())),
-                )
+                let answer = Some("answers 500".to_owned());
+                facts.health.insert("node-exporter".to_owned(), answer);
             },
             &["node-exporter answers 500 -> provisioner -e env start n node-exporter"],
         );
@@ -842,7 +853,7 @@ mod tests {
                     target("n", "up"),
                     target("b", "down"),
                     target("x", "down"),
-                ]))
+                ]));
             },
             &[
                 "node of b is down: refused -> provisioner -e env doctor b",

@@ -125,8 +125,8 @@ impl Site {
         let now = Timestamp::now();
         let opened = Materials::to_look(&network, now);
         let known = opened.and_then(|it| Ok((desired(&network, &it)?, it)));
-        let (materials, desired_, trouble) = match known {
-            Ok((desired, materials)) => (Some(materials), desired, None),
+        let (materials, desires, trouble) = match known {
+            Ok((desires, materials)) => (Some(materials), desires, None),
             Err(error) => (None, BTreeMap::new(), Some(format!("{error:#}"))),
         };
         let whole = match (&trouble, is_whole) {
@@ -139,7 +139,7 @@ impl Site {
         };
         Ok(Self {
             materials,
-            desired: desired_,
+            desired: desires,
             whole,
             trouble,
             journal: Journal::entries(folder)?,

@@ -162,6 +162,16 @@ mod tests {
         assert_eq!((members["DN"], members["UN"], members.len()), (1, 2, 2));
     }
 
+    /// What cassandra-exporter wrote of a real node.
+    #[test]
+    fn a_ring_of_one() {
+        let golden = testkit::root().join("cassandra-exporter/tests/golden");
+        let mut pages = std::fs::read_dir(golden).unwrap().flatten();
+        let page = pages.find(|it| it.path().extension().is_some_and(|it| it == "prom"));
+        let text = std::fs::read_to_string(page.unwrap().path()).unwrap();
+        assert_eq!(members(&text), [("UN".to_owned(), 1)].into());
+    }
+
     #[test]
     fn the_last_of_each_way() {
         let delivery = |index, second: i64, status: &str| Delivery {

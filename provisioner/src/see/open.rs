@@ -2,7 +2,7 @@
 
 use std::{
     net::TcpListener,
-    path::{Path, PathBuf},
+    path::Path,
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -227,7 +227,7 @@ fn say(site: &Site, node: &Node, what: What, url: &Url) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn trust(ca: &PathBuf, user: &str, root: &Url) -> String {
+fn trust(ca: &Path, user: &str, root: &Url) -> String {
     format!(
         "its certificate is of the authority {0}: let the browser trust that for web sites, or use curl --cacert {0} -u {user} {root}",
         ca.display()
