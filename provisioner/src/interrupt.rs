@@ -39,9 +39,13 @@ impl Interrupt {
             send.send(true).unwrap_or(());
             meanwhile();
             any(&mut all).await;
-            end();
+            break_off();
         });
         Ok(Self { came })
+    }
+
+    pub(crate) fn came(&self) -> bool {
+        *self.came.borrow()
     }
 
     /// What may be broken off at any point: it is, when somebody wants that.
@@ -71,9 +75,8 @@ async fn any(signals: &mut [Signal]) {
 
 #[expect(
     clippy::disallowed_methods,
-    clippy::exit,
-    reason = "who asks twice does not want to wait for anything"
+    reason = "whoever asks twice does not want to wait for anything"
 )]
-fn end() -> ! {
-    std::process::exit(i32::from(EXIT_CODE))
+fn break_off() {
+    std::process::exit(i32::from(EXIT_CODE));
 }

@@ -150,7 +150,7 @@ impl Journal {
 }
 
 /// `user@host`.
-fn who() -> String {
+pub(crate) fn who() -> String {
     let user = ["USER", "LOGNAME"]
         .iter()
         .find_map(|it| std::env::var(it).ok());

@@ -10,6 +10,7 @@ mod unit;
 use anyhow::{Context as _, bail};
 use daemon::Secret;
 
+pub(crate) use self::cassandra::PORT as JOLOKIA_PORT;
 pub(crate) use self::materials::Materials;
 use self::unit::unit;
 use crate::{
@@ -17,7 +18,9 @@ use crate::{
     desired::{CONFIGURATION, Desired, File, Folder, Health, STATE, UNITS, Unit},
     network::{Network, Node, Role},
     pki::Identity,
+    remote::{Remote, Remotes},
     secrets::Password,
+    tunnel::Tunnel,
 };
 
 /// Where programs listen when nobody says otherwise, sorted by name.
@@ -42,12 +45,16 @@ pub(crate) fn desired(
     materials: &Materials,
 ) -> anyhow::Result<Desired> {
     let made = || -> anyhow::Result<Desired> {
+        let name = monitor::name(network, node)?;
         let mut place = Place {
             network,
             node,
             materials,
-            identity: materials.pki.node(node, materials.now)?,
-            desired: Desired::default(),
+            identity: materials.pki.node(node, name.as_deref(), materials.now)?,
+            desired: Desired {
+                replaced: network.config.list("replaces").to_vec(),
+                ..Desired::default()
+            },
             ports: Vec::new(),
         };
         agent::add(&mut place)?;
@@ -83,6 +90,38 @@ fn socket(host: &str, port: u16) -> String {
     } else {
         format!("{host}:{port}")
     }
+}
+
+/// A way to the network's alert-router, as the operator. None where there is none.
+pub(crate) async fn alert_router(
+    network: &Network,
+    remotes: &Remotes,
+    materials: &Materials,
+) -> anyhow::Result<Option<Tunnel>> {
+    let Some(node) = monitor::alert_routers(network).next() else {
+        return Ok(None);
+    };
+    let remote = remotes.connect(node).await?;
+    let port = port(&network.config, "alert-router");
+    let url = format!("https://{}/", socket(&node.private_address, port));
+    let password = materials.secrets.operator.secret.clone();
+    let login = (OPERATOR.to_owned(), password);
+    let tunnel = Tunnel::open(&remote, node, &url, Some(login), &materials.pki).await?;
+    Ok(Some(tunnel))
+}
+
+/// A way to Jolokia on a node of Cassandra.
+pub(crate) async fn jolokia(
+    remote: &Remote,
+    node: &Node,
+    materials: &Materials,
+) -> anyhow::Result<Tunnel> {
+    let url = format!("http://127.0.0.1:{}/jolokia", cassandra::PORT);
+    let login = (
+        cassandra::USER.to_owned(),
+        materials.secrets.jolokia.clone(),
+    );
+    Tunnel::open(remote, node, &url, Some(login), &materials.pki).await
 }
 
 /// What alerts and dashboards call the cluster.
@@ -170,7 +209,9 @@ impl Place<'_> {
 
     /// The certificate of this node and its key, for a program.
     fn certificate(&mut self, program: &str) {
-        let Identity { certificate, key } = self.identity.clone();
+        let Identity {
+            certificate, key, ..
+        } = self.identity.clone();
         self.public(program, "tls.crt", certificate);
         self.secret(program, "tls.key", key.expose());
     }

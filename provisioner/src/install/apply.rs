@@ -5,9 +5,12 @@ use std::{fmt::Write as _, fs, time::Duration};
 
 use anyhow::{Context as _, bail};
 
-use super::changes::Changes;
+use super::{
+    changes::{Attach, Changes},
+    found::JVM,
+};
 use crate::{
-    desired::{CONFIGURATION, Desired, Form, PROGRAMS, STATE, Unit},
+    desired::{Agent, CONFIGURATION, Desired, Form, JOLOKIA, PROGRAMS, STATE, Unit},
     exec::shell_word,
     remote::Remote,
 };
@@ -31,16 +34,17 @@ tar -xf -
 # The connection may end; what has begun is brought to its end.
 trap '' HUP INT TERM PIPE
 sh ./apply.sh >STATE/apply.log 2>&1 || { code=$?; tail -n 5 STATE/apply.log >&2; exit $code; }
+cat warnings 2>/dev/null || :
 cd /
 rm -rf STATE/staging
 "#;
 
-/// Sends and does it.
+/// Sends and does it. What did not work, and need not, is told.
 pub(super) async fn apply(
     remote: &Remote,
     desired: &Desired,
     changes: &Changes<'_>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<String>> {
     let stream = stream(desired, changes)?;
     let script = RECEIVE.replace("STATE", STATE);
     let output = remote.script(&script, &stream, PATIENCE).await?;
@@ -52,7 +56,7 @@ pub(super) async fn apply(
             output.stderr.trim()
         );
     }
-    Ok(())
+    Ok(output.stdout.lines().map(str::to_owned).collect())
 }
 
 /// Puts back what was there before the last changes.
@@ -181,11 +185,12 @@ fn script(desired: &Desired, changes: &Changes<'_>) -> String {
             "if [ -L {PROGRAMS}/{name} ]; then cp -P {PROGRAMS}/{name} {STATE}/previous/l-{name}; fi"
         ));
     }
-    let pending: String = changes
-        .restarted
-        .iter()
-        .map(|it| format!("{}\\n", it.name))
-        .collect();
+    for (at, (path, _)) in changes.lines_added.iter().enumerate() {
+        line(format!("cp -p {} {STATE}/previous/e{at}", shell_word(path)));
+    }
+    let agent = changes.attached.map(|it| it.0.program.as_str());
+    let pending = changes.restarted.iter().map(|it| it.name.as_str());
+    let pending: String = pending.chain(agent).map(|it| format!("{it}\\n")).collect();
     line(format!(
         "printf '{pending}' >{STATE}/pending.new\nmv {STATE}/pending.new {STATE}/pending"
     ));
@@ -215,7 +220,22 @@ fn script(desired: &Desired, changes: &Changes<'_>) -> String {
             "ln -sfn {folder} {PROGRAMS}/.{name}.new\nmv -Tf {PROGRAMS}/.{name}.new {PROGRAMS}/{name}"
         ));
     }
-    for unit in &changes.stopped {
+    for (path, added) in &changes.lines_added {
+        let path = shell_word(path);
+        line(format!(
+            "[ -z \"$(tail -c 1 {path})\" ] || echo >>{path}\necho {} >>{path}",
+            shell_word(&added.text)
+        ));
+    }
+    for (path, text) in &changes.lines_removed {
+        line(without_line(&shell_word(path), &shell_word(text)));
+    }
+    for unit in changes
+        .stopped
+        .iter()
+        .map(String::as_str)
+        .chain(changes.replaced.iter().copied())
+    {
         line(format!("systemctl disable --now {unit} 2>/dev/null || :"));
     }
     for path in &changes.removed {
@@ -237,6 +257,14 @@ fn script(desired: &Desired, changes: &Changes<'_>) -> String {
     for unit in &changes.reloaded {
         line(format!("systemctl reload {}", unit.name));
     }
+    for unit in &changes.returned {
+        line(format!(
+            "systemctl enable --now {unit} || echo \"$(hostname): {unit} could not be started again\" >>warnings"
+        ));
+    }
+    if let Some((agent, how)) = changes.attached {
+        line(attach(agent, how));
+    }
     line(format!(
         "cp manifest {STATE}/manifest.new\nmv {STATE}/manifest.new {STATE}/manifest\nrm -f {STATE}/pending"
     ));
@@ -249,6 +277,43 @@ fn script(desired: &Desired, changes: &Changes<'_>) -> String {
         ));
     }
     text
+}
+
+/// Brings the agent into the JVM that runs, with the JVM's own Java and as its user. Cassandra is well without: a failure is told.
+fn attach(agent: &Agent, how: Attach) -> String {
+    let Agent {
+        program,
+        jar,
+        options,
+        ..
+    } = agent;
+    let stop = match how {
+        Attach::First => "",
+        Attach::Again => "launcher stop $jvm >/dev/null 2>&1 || :",
+    };
+    format!(
+        r#"{JVM}
+{launcher}
+if [ -n "$jvm" ]; then
+{stop}
+said=$(launcher --config {options} start "$jvm" 2>&1) || echo "{program} could not be attached to Cassandra, and comes with its next start: $(echo "$said" | head -n 1)" >>warnings
+fi"#,
+        launcher = launcher(jar),
+    )
+}
+
+/// Jolokia's own program, which speaks to a JVM as the JVM's user, in the JVM's own Java.
+fn launcher(jar: &str) -> String {
+    format!(
+        r#"launcher() {{ (cd / && timeout 60 runuser -u "$(stat -c %U /proc/$jvm)" -- "$(readlink /proc/$jvm/exe)" -Xmx64m -cp {jar} org.jolokia.jvmagent.client.AgentLauncher "$@"); }}"#
+    )
+}
+
+/// Takes a line out of a file, which stays the same one. Both are words of a shell.
+fn without_line(path: &str, text: &str) -> String {
+    format!(
+        "if [ -f {path} ]; then grep -vxF -- {text} {path} >{STATE}/line || :; cat {STATE}/line >{path}; rm -f {STATE}/line; fi"
+    )
 }
 
 fn rollback(desired: &Desired, changes: &Changes<'_>) -> String {
@@ -266,6 +331,10 @@ fn rollback(desired: &Desired, changes: &Changes<'_>) -> String {
     for (at, path) in changes.removed.iter().enumerate() {
         let path = shell_word(path);
         line(format!("if [ -f r{at} ]; then cp -p r{at} {path}; fi"));
+    }
+    for (at, (path, _)) in changes.lines_added.iter().enumerate() {
+        let path = shell_word(path);
+        line(format!("if [ -f e{at} ]; then cat e{at} >{path}; fi"));
     }
     for (name, _) in &changes.links {
         line(format!(
@@ -290,6 +359,9 @@ fn rollback(desired: &Desired, changes: &Changes<'_>) -> String {
     ) {
         line(format!("systemctl reload-or-restart {}", unit.name));
     }
+    for unit in &changes.replaced {
+        line(format!("systemctl enable --now {unit}"));
+    }
     line(format!("rm -f {STATE}/pending"));
     text
 }
@@ -310,10 +382,15 @@ fn removal(keeps_data: bool) -> String {
     } else {
         "while read -r kind name; do case $kind in user) userdel \"$name\" 2>/dev/null ;; esac; done <\"$list\"\n".to_owned()
     };
+    let line = without_line("\"$path\"", "\"$text\"");
+    let launcher = launcher(JOLOKIA);
     format!(
-        "set -u\n[ -f {STATE}/manifest ] || exit 0\nlist=$(mktemp)\ncp {STATE}/manifest \"$list\"\n\
+        "set -u\n[ -f {STATE}/manifest ] || exit 0\nlist=$(mktemp)\ncp {STATE}/manifest \"$list\"\n{JVM}\n{launcher}\n\
+         if [ -f {JOLOKIA} ] && [ -n \"$jvm\" ]; then launcher stop \"$jvm\" >/dev/null 2>&1; fi\n\
          while read -r kind name; do case $kind in unit) systemctl disable --now \"$name\" 2>/dev/null; systemctl reset-failed \"$name\" 2>/dev/null ;; esac; done <\"$list\"\n\
          while read -r kind name; do case $kind in file) rm -f \"$name\" ;; esac; done <\"$list\"\n\
+         while read -r kind name; do case $kind in line) path=${{name%% *}} text=${{name#* }}; {line} ;; esac; done <\"$list\"\n\
+         while read -r kind name; do case $kind in replaced) systemctl enable --now \"$name\" ;; esac; done <\"$list\"\n\
          systemctl daemon-reload\n{data}\n{users}rm -rf {PROGRAMS} {CONFIGURATION}\nrm -f \"$list\"\n"
     )
 }

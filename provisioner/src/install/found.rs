@@ -19,6 +19,7 @@ echo sdl-found 1
 (. /etc/os-release 2>/dev/null; echo "os ${ID:-unknown} ${VERSION_ID:-unknown}")
 echo "machine $(uname -m)"
 echo "clock $(date +%s)"
+echo "addresses $(hostname -I 2>/dev/null)"
 [ -d /run/systemd/system ] && echo "systemd $(systemctl --version | head -n 1 | cut -d ' ' -f 2)"
 for needed in sha256sum stat tar readlink systemctl useradd; do command -v $needed >/dev/null || echo "lacks $needed"; done
 for place in /opt /etc /var/lib; do echo "free $(df -Pk $place | tail -n 1 | while read -r _ _ _ free _; do echo "$free"; done) $place"; done
@@ -31,10 +32,20 @@ while read -r kind name; do
   link) [ -L "$name" ] && echo "link $(readlink "$name") $name" ;;
   program) [ -f "$name/.complete" ] && echo "program $name" ;;
   user) id -u "$name" >/dev/null 2>&1 && echo "user $name" ;;
+  line) path=${name%% *}; [ -f "$path" ] && if grep -qxF -- "${name#* }" "$path"; then echo "line has $path"; else echo "line lacks $path"; fi ;;
+  agent) JVM; [ -n "$jvm" ] && echo "jvm $jvm $(if listens "${name%% *}"; then readlink /proc/$jvm/fd/* 2>/dev/null | grep -m 1 "^${name#* }" || echo other; fi)" ;;
   unit) echo "unit $(systemctl is-active "$name" 2>/dev/null) $(systemctl is-enabled "$name" 2>/dev/null || :) $(systemctl show -p NRestarts --value "$name" 2>/dev/null) $name" ;;
   esac
 done
 echo sdl-end
+"#;
+
+/// Finds the process of Cassandra, and whether a port of this machine is listened on, with what every system has.
+pub(super) const JVM: &str = r#"
+jvm=$(grep -l '[o]rg.apache.cassandra.service.CassandraDaemon' /proc/[0-9]*/cmdline 2>/dev/null | head -n 1)
+jvm=${jvm#/proc/}
+jvm=${jvm%/cmdline}
+listens() { cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | grep -qi ":$(printf %04x "$1") [0-9a-f]*:0000 0A"; }
 "#;
 
 /// What is on a node of what should be, or was put there before.
@@ -59,6 +70,19 @@ pub(super) struct Found {
     pub(super) programs: BTreeSet<String>,
     pub(super) users: BTreeSet<String>,
     pub(super) units: BTreeMap<String, UnitState>,
+    /// Addresses of its interfaces.
+    pub(super) addresses: BTreeSet<String>,
+    /// Files in which lines of ours should be, and whether they are.
+    pub(super) lines: BTreeMap<String, bool>,
+    pub(super) jvm: Option<Jvm>,
+}
+
+/// A JVM that runs, in which an agent should be.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Jvm {
+    pub(super) process: u32,
+    /// The jar of the agent that answers in it, with the links of its path followed.
+    pub(super) agent: Option<String>,
 }
 
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -91,7 +115,7 @@ pub(super) async fn find(
     user: &str,
     desired: &Desired,
 ) -> Result<Found, FoundError> {
-    let script = SCRIPT.replace("STATE", STATE);
+    let script = SCRIPT.replace("STATE", STATE).replace("JVM", JVM);
     let output = remote
         .script(&script, questions(desired).as_bytes(), PATIENCE)
         .await?;
@@ -137,8 +161,24 @@ fn questions(desired: &Desired) -> String {
     for file in &desired.files {
         ask("file", &file.path);
     }
-    for unit in &desired.units {
-        ask("unit", &unit.name);
+    for unit in desired
+        .units
+        .iter()
+        .map(|it| &it.name)
+        .chain(&desired.replaced)
+    {
+        ask("unit", unit);
+    }
+    for line in &desired.lines {
+        for place in &line.places {
+            ask("line", &format!("{place} {}", line.text));
+        }
+    }
+    if let Some(agent) = &desired.agent {
+        ask(
+            "agent",
+            &format!("{} {PROGRAMS}/{}-", agent.port, agent.program),
+        );
     }
     text
 }
@@ -173,6 +213,18 @@ impl Found {
             "manifest" => {
                 let (kind, name) = rest.split_once(' ')?;
                 self.manifest.insert((kind.to_owned(), name.to_owned()));
+            }
+            "addresses" => self.addresses.extend(rest.split(' ').map(str::to_owned)),
+            "line" => {
+                let (has, path) = rest.split_once(' ')?;
+                self.lines.insert(path.to_owned(), has == "has");
+            }
+            "jvm" => {
+                let (process, agent) = rest.split_once(' ')?;
+                self.jvm = Some(Jvm {
+                    process: process.parse().ok()?,
+                    agent: (!agent.is_empty()).then(|| agent.to_owned()),
+                });
             }
             "pending" => {
                 self.pending.insert(rest.to_owned());
@@ -220,14 +272,15 @@ impl Found {
 
 #[cfg(test)]
 mod tests {
-    use super::{UnitState, parse};
+    use super::{Jvm, UnitState, parse};
 
     #[test]
     fn answers() {
         let found = parse(
             "Welcome to this machine\nsdl-found 1\nos debian 12\nmachine x86_64\nclock 1700000000\nsystemd 252\nlacks tar\n\
              free 1000 /opt\nmanifest file /etc/x y\npending a.service\nfile abc 600 root:root /etc/x y\nfolder 755 a:a /var/lib/a\n\
-             link a-1-abc /opt/a\nprogram /opt/a-1-abc\nuser a\nunit active enabled 3 a.service\nunit inactive  0 b.service\nnoise\nsdl-end\nmore",
+             link a-1-abc /opt/a\nprogram /opt/a-1-abc\nuser a\nunit active enabled 3 a.service\nunit inactive  0 b.service\naddresses 10.0.0.1 fe80::1 \n\
+             line has /etc/a\nline lacks /etc/b\njvm 77 /opt/a-1-abc/a\nnoise\nsdl-end\nmore",
         )
         .unwrap();
         assert_eq!(
@@ -252,6 +305,29 @@ mod tests {
         };
         assert_eq!(found.units["a.service"], active);
         assert_eq!(found.units["b.service"], UnitState::default());
+        assert!(found.addresses.contains("fe80::1"));
+        assert!(found.lines["/etc/a"] && !found.lines["/etc/b"]);
+        let jvm = |text: &str| {
+            parse(&format!("sdl-found 1\njvm {text}\nsdl-end"))
+                .unwrap()
+                .jvm
+        };
+        let (process, jar) = (77, "/opt/a-1-abc/a".to_owned());
+        assert_eq!(
+            found.jvm,
+            Some(Jvm {
+                process,
+                agent: Some(jar)
+            })
+        );
+        assert_eq!(
+            jvm("77 "),
+            Some(Jvm {
+                process,
+                agent: None
+            })
+        );
+        assert_eq!(jvm("x "), None);
         assert_eq!(parse("sdl-found 1\nos debian 12\n"), None);
         assert_eq!(parse(""), None);
     }

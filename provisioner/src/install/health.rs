@@ -4,14 +4,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use client::{Client, Settings, Tls, Url};
 
-use crate::{
-    desired::{Health, Unit},
-    network::Node,
-    remote::Remote,
-    roles::Materials,
-};
+use crate::{desired::Unit, network::Node, remote::Remote, roles::Materials, tunnel::Tunnel};
 
 /// A service may take so long until it answers.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -34,7 +28,7 @@ pub(super) async fn wait(
     let end = Instant::now() + PATIENCE;
     let mut probes = Vec::new();
     for unit in units {
-        probes.push(Probe::new(remote, node, unit, materials).await?);
+        probes.extend(Probe::new(remote, node, unit, materials).await?);
     }
     let mut since = Instant::now();
     let mut restarts = None;
@@ -115,62 +109,28 @@ async fn last_words(remote: &Remote, units: &[&Unit]) -> String {
 /// What asks one service.
 struct Probe {
     name: String,
-    client: Client,
-    url: Url,
-    login: Option<(String, daemon::Secret)>,
+    tunnel: Tunnel,
 }
 
 impl Probe {
+    /// None for one that answers nobody.
     async fn new(
         remote: &Remote,
         node: &Node,
         unit: &Unit,
         materials: &Materials,
-    ) -> anyhow::Result<Self> {
+    ) -> anyhow::Result<Option<Self>> {
         let name = unit.name.clone();
-        let (url, login) = match &unit.health {
-            Health::Get { url } => (url, None),
-            Health::GetAs {
-                url,
-                user,
-                password,
-            } => (url, Some((user.clone(), password.clone()))),
+        let Some((url, login)) = unit.health.asked() else {
+            return Ok(None);
         };
-        let mut url = Url::parse(url).with_context(|| format!("{name}: {url}"))?;
-        let host = url.host_str().context("it has no host")?.to_owned();
-        let port = url.port_or_known_default().context("it has no port")?;
-        let local = remote.forward(&host, port).await?;
-        let mut settings = Settings::new("provisioner", Duration::from_secs(5));
-        settings.tls = Tls {
-            ca: Some(materials.pki.certificate().to_owned()),
-            server_name: Some(node.name.clone()),
-            ..Tls::default()
-        };
-        url.set_host(Some("127.0.0.1")).context("no host")?;
-        url.set_port(Some(local)).unwrap_or(());
-        let client = client::client(&settings)?;
-        Ok(Self {
-            name,
-            client,
-            url,
-            login,
-        })
+        let tunnel = Tunnel::open(remote, node, url, login, &materials.pki).await?;
+        Ok(Some(Self { name, tunnel }))
     }
 
     /// What is wrong, if anything is.
     async fn problem(&self) -> Option<String> {
-        let mut request = self.client.get(self.url.clone());
-        if let Some((user, password)) = &self.login {
-            request = request.basic_auth(user, Some(password.expose()));
-        }
-        match request.send().await {
-            Ok(response) if response.status().is_success() => None,
-            Ok(response) => Some(format!("{} answers {}", self.name, response.status())),
-            Err(error) => Some(format!(
-                "{} does not answer: {}",
-                self.name,
-                daemon::chain(&error.without_url())
-            )),
-        }
+        let problem = self.tunnel.problem().await?;
+        Some(format!("{} {problem}", self.name))
     }
 }

@@ -59,6 +59,19 @@ pub(super) fn check(
             );
         }
     }
+    // What listens there alone would not start.
+    let is_other = |own: &std::collections::BTreeSet<String>| {
+        let address: Result<std::net::IpAddr, _> = node.private_address.parse();
+        address.is_ok_and(|it| !own.iter().any(|own| own.parse() == Ok(it)))
+    };
+    if !found.addresses.is_empty() && is_other(&found.addresses) {
+        let own: Vec<_> = found.addresses.iter().map(String::as_str).collect();
+        bail!(
+            "{name}: {} is none of its addresses ({}): name the one that the other nodes reach as private_address in the hosts file",
+            node.private_address,
+            own.join(", ")
+        );
+    }
     let skew = found.clock - jiff::Timestamp::now().as_second();
     if skew.abs() > SKEW {
         bail!(

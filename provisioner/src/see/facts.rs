@@ -18,7 +18,7 @@ use super::{
     monitor::{self, Deliveries, Target},
 };
 use crate::{
-    desired::{Desired, Health, Unit},
+    desired::{Desired, Unit},
     exec::shell_word,
     install::{self, FoundError},
     lock::{Entry, Journal},
@@ -107,7 +107,7 @@ pub(crate) struct Facts {
 pub(crate) struct Program {
     /// Of its service, without `.service`.
     pub(crate) name: String,
-    /// Where it listens.
+    /// Where it listens; None for one that answers nobody.
     pub(crate) port: Option<u16>,
 }
 
@@ -184,14 +184,8 @@ impl Site {
         let unit = self.unit(&node.name, program);
         let unit = unit.with_context(|| format!("{} has no {program}", node.name))?;
         let pki = &self.materials()?.pki;
-        let (url, login) = match &unit.health {
-            Health::Get { url } => (url, None),
-            Health::GetAs {
-                url,
-                user,
-                password,
-            } => (url, Some((user.clone(), password.clone()))),
-        };
+        let asked = unit.health.asked();
+        let (url, login) = asked.with_context(|| format!("{program} answers nobody"))?;
         Tunnel::open(remote, node, url, login, pki).await
     }
 }
@@ -344,7 +338,7 @@ async fn health(
 ) -> BTreeMap<String, Option<String>> {
     let mut answers = BTreeMap::new();
     let mut asking = JoinSet::new();
-    for Program { name, .. } in programs {
+    for Program { name, .. } in programs.iter().filter(|it| it.port.is_some()) {
         match site.tunnel(remote, node, name).await {
             Ok(tunnel) => {
                 let name = name.clone();
@@ -393,9 +387,8 @@ fn needed_names(site: &Site, node: &Node) -> BTreeSet<String> {
 
 impl Program {
     fn of(unit: &Unit) -> Self {
-        let url = match &unit.health {
-            Health::Get { url } | Health::GetAs { url, .. } => Url::parse(url).ok(),
-        };
+        let asked = unit.health.asked();
+        let url = asked.and_then(|it| Url::parse(it.0).ok());
         Self {
             name: name_of(unit).to_owned(),
             port: url.and_then(|it| it.port_or_known_default()),

@@ -15,7 +15,6 @@ use super::{
     facts::Site,
 };
 use crate::{
-    desired::Health,
     interrupt::{Interrupt, Interrupted},
     network::Node,
     output::{self, one_line},
@@ -141,15 +140,8 @@ fn place(
     what: What,
 ) -> anyhow::Result<(Url, Option<(String, daemon::Secret)>)> {
     let unit = site.unit(&node.name, what.program());
-    let unit = unit.context("it is not there")?;
-    let (url, login) = match &unit.health {
-        Health::Get { url } => (url, None),
-        Health::GetAs {
-            url,
-            user,
-            password,
-        } => (url, Some((user.clone(), password.clone()))),
-    };
+    let asked = unit.and_then(|it| it.health.asked());
+    let (url, login) = asked.context("it is not there")?;
     Ok((Url::parse(url)?, login))
 }
 

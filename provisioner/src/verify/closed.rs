@@ -49,7 +49,9 @@ pub(super) async fn steps(site: &Site, node: &Node, remote: Result<&Remote, &Str
 
 async fn passwords(site: &Site, node: &Node, remote: &Remote, programs: &[Program]) -> Step {
     let mut problems = Vec::new();
-    for Program { name, .. } in programs {
+    let programs = programs.iter().filter(|it| it.port.is_some());
+    let names: Vec<_> = programs.map(|it| it.name.as_str()).collect();
+    for name in &names {
         let asked = async {
             let tunnel = site.tunnel(remote, node, name).await?;
             tunnel.stranger(guarded(name)).await
@@ -60,7 +62,6 @@ async fn passwords(site: &Site, node: &Node, remote: &Remote, programs: &[Progra
             Err(error) => problems.push(format!("{name}: {error:#}")),
         }
     }
-    let names: Vec<_> = programs.iter().map(|it| it.name.as_str()).collect();
     let what = format!("asked for by {}", names.join(", "));
     Step::of("passwords", node, what, problems)
 }

@@ -5,7 +5,7 @@ use client::Method;
 use serde::Deserialize;
 
 use super::{Step, files};
-use crate::{desired::Health, network::Node, remote::Remote, see::Site, tunnel::Tunnel};
+use crate::{network::Node, remote::Remote, see::Site, tunnel::Tunnel};
 
 /// Grafana's own bound is higher.
 const SEARCH: &str = "/api/search?type=dash-db&limit=5000";
@@ -25,8 +25,8 @@ pub(super) async fn step(site: &Site, node: &Node, remote: &Remote) -> anyhow::R
         expected.push(dashboard);
     }
     let unit = site.unit(&node.name, "grafana");
-    let (Health::Get { url } | Health::GetAs { url, .. }) =
-        &unit.context("there is no Grafana")?.health;
+    let asked = unit.and_then(|it| it.health.asked());
+    let (url, _) = asked.context("there is no Grafana")?;
     let materials = site.materials()?;
     let login = ("admin".to_owned(), materials.secrets.grafana.clone());
     let tunnel = Tunnel::open(remote, node, url, Some(login), &materials.pki).await?;
