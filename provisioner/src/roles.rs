@@ -107,7 +107,7 @@ pub(crate) async fn alert_router(
     let password = materials.secrets.operator.secret.clone();
     let login = (OPERATOR.to_owned(), password);
     let tunnel = Tunnel::open(&remote, node, &url, Some(login), &materials.pki).await?;
-    Ok(Some(tunnel))
+    Ok(Some(tunnel.holding(remote)))
 }
 
 /// A way to Jolokia on a node of Cassandra.

@@ -30,6 +30,7 @@ use crate::{
     alerts::{Outcome, Router},
     install::runtime,
     remote::Remotes,
+    roles::alert_router,
 };
 
 /// Sends a test alert to an environment's alert-router.
@@ -39,14 +40,11 @@ pub(crate) fn test_alert(
     timeout: Duration,
 ) -> anyhow::Result<Vec<Outcome>> {
     let site = Site::installed(folder)?;
-    let program = "alert-router";
-    let node = site.with(program).next();
-    let node = node.context("this environment has no alert-router")?;
     runtime()?.block_on(async {
         let remotes = Remotes::open(&site.network)?;
-        let remote = remotes.connect(node).await?;
-        let tunnel = site.tunnel(&remote, node, program).await?;
-        let router = Router::through(format!("alert-router on {}", node.name), tunnel);
+        let router = alert_router(&site.network, &remotes, site.materials()?).await?;
+        let router = router.context("this environment has no alert-router")?;
+        let router = Router::through("alert-router".to_owned(), router);
         router.test(severity, timeout).await
     })
 }

@@ -13,13 +13,14 @@ use crate::{network::Node, pki::Pki, remote::Remote};
 const CALL: Duration = Duration::from_secs(5);
 const MAX_ANSWER: usize = 16 << 20;
 
-/// A way to one program.
-#[derive(Debug)]
+/// A way to one program, which lasts as long as the connection to its node.
 pub(crate) struct Tunnel {
     client: Client,
     /// With this machine's end of the way in place of the program's address.
     url: Url,
     login: Option<(String, Secret)>,
+    /// The connection, when nobody else holds it.
+    held: Option<Remote>,
 }
 
 impl Tunnel {
@@ -52,6 +53,7 @@ impl Tunnel {
             client: client::client(&settings)?,
             url,
             login,
+            held: None,
         })
     }
 
@@ -62,7 +64,14 @@ impl Tunnel {
             client: client::client(&settings).context("cannot make an HTTP client")?,
             url: Url::parse(url).with_context(|| format!("{url} is no URL"))?,
             login: None,
+            held: None,
         })
+    }
+
+    /// Keeps the connection as long as itself.
+    pub(crate) fn holding(mut self, remote: Remote) -> Self {
+        self.held = Some(remote);
+        self
     }
 
     /// What is wrong with the answer to a GET, if anything is.
