@@ -133,12 +133,29 @@ impl Health {
 }
 
 impl Desired {
+    /// Those that our services listen on.
+    pub(crate) fn ports(&self) -> impl Iterator<Item = u16> {
+        self.units.iter().filter_map(|it| it.health.port())
+    }
+
     /// Users whom something belongs to, and who are not made here.
     pub(crate) fn owners(&self) -> impl Iterator<Item = &str> {
         let files = self.files.iter().map(|it| it.owner.as_str());
         let owners = files.chain(self.folders.iter().map(|it| it.owner.as_str()));
         let owners = owners.map(|it| it.split(':').next().unwrap_or(it));
         owners.filter(|it| *it != "root" && !self.users.iter().any(|user| user == it))
+    }
+}
+
+impl Health {
+    /// The port that answers.
+    fn port(&self) -> Option<u16> {
+        match self {
+            Self::Active => None,
+            Self::Get { url } | Self::GetAs { url, .. } => {
+                client::Url::parse(url).ok()?.port_or_known_default()
+            }
+        }
     }
 }
 

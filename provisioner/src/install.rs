@@ -75,6 +75,7 @@ pub(crate) fn install(folder: &Path, flags: &InstallFlags) -> anyhow::Result<Exi
     let nodes = chosen(&network, &flags.targets)?;
     let _lock = Lock::take(folder, "install")?;
     let materials = Materials::open(&network, jiff::Timestamp::now())?;
+    materials.check_own()?;
     let jobs = jobs(&network, nodes, &materials)?;
     runtime()?.block_on(async {
         let remotes = Arc::new(Remotes::open(&network)?);

@@ -75,6 +75,7 @@ async fn any(signals: &mut [Signal]) {
 
 #[expect(
     clippy::disallowed_methods,
+    clippy::exit,
     reason = "whoever asks twice does not want to wait for anything"
 )]
 fn break_off() {

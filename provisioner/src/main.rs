@@ -14,12 +14,14 @@ mod install;
 mod interrupt;
 mod local;
 mod lock;
+mod moving_in;
 mod network;
 mod output;
 mod pki;
 mod planning;
 mod private;
 mod progress;
+mod promtool;
 mod remote;
 mod roles;
 mod secrets;
@@ -82,6 +84,9 @@ enum Command {
     Open(see::OpenFlags),
     /// Whether everything works: targets, rules, dashboards, a test alert to every receiver, closed ports
     Verify(verify::VerifyFlags),
+    /// Moving in beside node_exporter and Alertmanager
+    #[command(subcommand)]
+    MoveIn(moving_in::Command),
     /// Called by ssh
     #[command(hide = true)]
     KnownHost { words: Vec<String> },
@@ -132,6 +137,7 @@ fn main() -> ExitCode {
         Command::Ssh(flags) => see::ssh(folder, &flags),
         Command::Open(flags) => see::open(folder, &flags),
         Command::Verify(flags) => verify::verify(folder, &flags),
+        Command::MoveIn(command) => moving_in::run(folder, &command),
         Command::KnownHost { words } => remote::known_host(&words),
         Command::Cost(flags) => planning::cost(folder, &flags),
         Command::Capacity(flags) => planning::capacity(folder, &flags),

@@ -10,7 +10,7 @@ mod unit;
 use anyhow::{Context as _, bail};
 use daemon::Secret;
 
-pub(crate) use self::cassandra::PORT as JOLOKIA_PORT;
+pub(crate) use self::cassandra::{OPTIONS as JOLOKIA_OPTIONS, PORT as JOLOKIA_PORT};
 pub(crate) use self::materials::Materials;
 use self::unit::unit;
 use crate::{
@@ -84,7 +84,7 @@ pub(crate) fn port(config: &Config, program: &str) -> u16 {
 }
 
 /// Host and port, as they stand in a URL.
-fn socket(host: &str, port: u16) -> String {
+pub(crate) fn socket(host: &str, port: u16) -> String {
     if host.contains(':') {
         format!("[{host}]:{port}")
     } else {
@@ -110,17 +110,29 @@ pub(crate) async fn alert_router(
     Ok(Some(tunnel.holding(remote)))
 }
 
-/// A way to Jolokia on a node of Cassandra.
-pub(crate) async fn jolokia(
+/// A way to what a node's node-exporter tells.
+pub(crate) async fn node_exporter(
+    network: &Network,
     remote: &Remote,
     node: &Node,
     materials: &Materials,
 ) -> anyhow::Result<Tunnel> {
+    let port = port(&network.config, "node-exporter");
+    let url = format!("https://{}/metrics", socket(&node.private_address, port));
+    let password = materials.secrets.scrape.secret.clone();
+    let login = (PROMETHEUS.to_owned(), password);
+    Tunnel::open(remote, node, &url, Some(login), &materials.pki).await
+}
+
+/// A way to Jolokia on a node of Cassandra.
+pub(crate) async fn jolokia(
+    remote: &Remote,
+    node: &Node,
+    password: Secret,
+    materials: &Materials,
+) -> anyhow::Result<Tunnel> {
     let url = format!("http://127.0.0.1:{}/jolokia", cassandra::PORT);
-    let login = (
-        cassandra::USER.to_owned(),
-        materials.secrets.jolokia.clone(),
-    );
+    let login = (cassandra::USER.to_owned(), password);
     Tunnel::open(remote, node, &url, Some(login), &materials.pki).await
 }
 

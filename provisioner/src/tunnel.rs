@@ -98,9 +98,9 @@ impl Tunnel {
         serde_json::from_slice(&answer).with_context(|| format!("{shown} does not answer in JSON"))
     }
 
-    /// The text at a path.
-    pub(crate) async fn text(&self, path: &str) -> anyhow::Result<String> {
-        let answer = self.read(Method::GET, Some(path), None).await?;
+    /// The text at the URL, or at a path in its place.
+    pub(crate) async fn text(&self, path: Option<&str>) -> anyhow::Result<String> {
+        let answer = self.read(Method::GET, path, None).await?;
         Ok(String::from_utf8_lossy(&answer).into_owned())
     }
 

@@ -285,27 +285,35 @@ fn attach(agent: &Agent, how: Attach) -> String {
         program,
         jar,
         options,
+        port,
         ..
     } = agent;
     let stop = match how {
-        Attach::First => "",
-        Attach::Again => "launcher stop $jvm >/dev/null 2>&1 || :",
+        Attach::First => String::new(),
+        Attach::Again => {
+            format!(
+                "launcher stop \"$jvm\" >/dev/null 2>&1 || :\nclosed() {{ ! listens \"$1\"; }}\nuntil_it closed {port} || :"
+            )
+        }
     };
+    let launcher = launcher(jar);
+    // What the launcher says is too early: in a JVM that is busy the agent listens a little later.
     format!(
         r#"{JVM}
 {launcher}
+until_it() {{ for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do "$@" && return; sleep 1; done; return 1; }}
 if [ -n "$jvm" ]; then
 {stop}
-said=$(launcher --config {options} start "$jvm" 2>&1) || echo "{program} could not be attached to Cassandra, and comes with its next start: $(echo "$said" | head -n 1)" >>warnings
-fi"#,
-        launcher = launcher(jar),
+said=$(launcher --config {options} start "$jvm" 2>&1) || :
+until_it listens {port} || echo "{program} could not be attached to Cassandra, and comes with its next start: $(echo "$said" | tr -s "\n" " " | cut -c 1-600)" >>warnings
+fi"#
     )
 }
 
-/// Jolokia's own program, which speaks to a JVM as the JVM's user, in the JVM's own Java.
+/// Jolokia's own program, which speaks to a JVM as the JVM's user, in the JVM's own Java. A busy JVM takes more than the 10 s that Java gives it.
 fn launcher(jar: &str) -> String {
     format!(
-        r#"launcher() {{ (cd / && timeout 60 runuser -u "$(stat -c %U /proc/$jvm)" -- "$(readlink /proc/$jvm/exe)" -Xmx64m -cp {jar} org.jolokia.jvmagent.client.AgentLauncher "$@"); }}"#
+        r#"launcher() {{ (cd / && timeout 90 runuser -u "$(stat -c %U /proc/$jvm)" -- "$(readlink /proc/$jvm/exe)" -Xmx64m -Dsun.tools.attach.attachTimeout=60000 -cp {jar} org.jolokia.jvmagent.client.AgentLauncher "$@"); }}"#
     )
 }
 

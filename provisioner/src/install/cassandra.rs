@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context as _, bail};
 use client::Method;
+use daemon::Secret;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -87,37 +88,37 @@ fn is_well(ring: &Ring, node: &Node) -> anyhow::Result<()> {
 /// How a node sees the ring: by Jolokia when it is in there, by nodetool otherwise. None when Cassandra does not run.
 async fn ring(remote: &Remote, node: &Node, place: Place<'_>) -> anyhow::Result<Option<Ring>> {
     let look = format!(
-        "{JVM}\n[ -n \"$jvm\" ] || {{ echo none; exit; }}\nlistens {} && {{ echo jolokia; exit; }}\n\
+        "{JVM}\n[ -n \"$jvm\" ] || {{ echo none; exit; }}\nlistens {} && {{ echo \"jolokia $(sed -n s/^password=//p {OPTIONS})\"; exit; }}\n\
          command -v nodetool >/dev/null || {{ echo 'nodetool is not on the path of root' >&2; exit 1; }}\ntimeout 60 nodetool status",
-        roles::JOLOKIA_PORT
+        roles::JOLOKIA_PORT,
+        OPTIONS = roles::JOLOKIA_OPTIONS,
     );
     let output = remote.script(&look, &[], LOOK).await?;
-    match output.stdout.trim() {
-        "none" => Ok(None),
-        "jolokia" => {
-            let jolokia = roles::jolokia(remote, node, place.materials).await?;
-            by_jolokia(&jolokia).await.map(|it| Some(it.1))
+    let said = output.stdout.trim();
+    // The password may be another one than it should be: the one that stands there is what its Jolokia was started with.
+    match said.strip_prefix("jolokia ") {
+        Some(password) => {
+            let password = Secret::new(password.to_owned());
+            let jolokia = roles::jolokia(remote, node, password, place.materials).await?;
+            by_jolokia(&jolokia).await.map(Some)
         }
-        said if output.code == 0 => Ok(Some(by_nodetool(said)?)),
-        _ => bail!(
+        None if said == "none" => Ok(None),
+        None if output.code == 0 => Ok(Some(by_nodetool(said)?)),
+        None => bail!(
             "{}",
             output.stderr.trim().lines().last().unwrap_or("no answer")
         ),
     }
 }
 
-/// The mode of the node itself, and the ring.
-async fn by_jolokia(jolokia: &Tunnel) -> anyhow::Result<(String, Ring)> {
-    let lists = LISTS.map(|it| it.0);
-    let attributes: Vec<_> = lists.into_iter().chain(["OperationMode"]).collect();
-    let question = json!({"type": "read", "mbean": SERVICE, "attribute": attributes});
+async fn by_jolokia(jolokia: &Tunnel) -> anyhow::Result<Ring> {
+    let question = json!({"type": "read", "mbean": SERVICE, "attribute": LISTS.map(|it| it.0)});
     let answer = jolokia.ask(Method::POST, None, Some(&question)).await?;
     states(&answer).with_context(|| format!("Jolokia says nothing of use: {}", answer["error"]))
 }
 
-fn states(answer: &Value) -> Option<(String, Ring)> {
+fn states(answer: &Value) -> Option<Ring> {
     let value = answer.get("value")?;
-    let mode = value.get("OperationMode")?.as_str()?.to_owned();
     let mut ring = Ring::new();
     for (list, state) in LISTS {
         for address in value.get(list)?.as_array()? {
@@ -125,7 +126,7 @@ fn states(answer: &Value) -> Option<(String, Ring)> {
             ring.insert(address.as_str()?.to_owned(), state.to_owned());
         }
     }
-    Some((mode, ring))
+    Some(ring)
 }
 
 fn by_nodetool(text: &str) -> anyhow::Result<Ring> {
@@ -184,18 +185,21 @@ async fn restart_now(
     }
     step.at("waiting for Cassandra");
     let end = Instant::now() + JOINS;
-    let jolokia = roles::jolokia(remote, node, place.materials).await?;
     loop {
-        let last = match by_jolokia(&jolokia).await {
-            Ok((mode, _)) if mode != "NORMAL" => format!("its mode is {mode}"),
-            Ok((_, ring)) => {
-                let own = [&node.private_address, &node.address];
-                match is_well(&ring, node) {
-                    Ok(()) if own.iter().any(|it| ring.contains_key(*it)) => return Ok(()),
-                    Ok(()) => "it is not in its own ring".to_owned(),
-                    Err(error) => error.to_string(),
+        let own = [&node.private_address, &node.address];
+        let last = match ring(remote, node, place).await {
+            Ok(Some(ring)) => match is_well(&ring, node) {
+                Ok(())
+                    if own
+                        .iter()
+                        .any(|it| ring.get(*it).is_some_and(|it| it == "UN")) =>
+                {
+                    break;
                 }
-            }
+                Ok(()) => "it is not one of its own ring".to_owned(),
+                Err(error) => error.to_string(),
+            },
+            Ok(None) => "it does not run".to_owned(),
             Err(error) => format!("{error:#}"),
         };
         if Instant::now() > end {
@@ -207,6 +211,15 @@ async fn restart_now(
         }
         tokio::time::sleep(PAUSE).await;
     }
+    // Its loader leaves out what would keep Cassandra from starting.
+    let script = format!("{JVM}\nlistens {}", roles::JOLOKIA_PORT);
+    if remote.script(&script, &[], LOOK).await?.code != 0 {
+        bail!(
+            "{}: Cassandra is back without Jolokia: its log says why (jolokia.sh)",
+            node.name
+        );
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -232,11 +245,10 @@ mod tests {
 
     #[test]
     fn of_jolokia() {
-        let mut value = json!({"OperationMode": "NORMAL", "LiveNodes": ["10.0.0.1", "10.0.0.3"], "UnreachableNodes": ["10.0.0.2"],
+        let mut value = json!({"LiveNodes": ["10.0.0.1", "10.0.0.3"], "UnreachableNodes": ["10.0.0.2"],
             "JoiningNodes": [], "LeavingNodes": [], "MovingNodes": ["10.0.0.3"]});
-        let (mode, ring) = states(&json!({"value": value})).unwrap();
+        let ring = states(&json!({"value": value})).unwrap();
         let shown: Vec<_> = ring.iter().map(|it| format!("{} {}", it.0, it.1)).collect();
-        assert_eq!(mode, "NORMAL");
         assert_eq!(shown.join(", "), "10.0.0.1 UN, 10.0.0.2 DN, 10.0.0.3 UM");
         value["MovingNodes"].take();
         assert_eq!(states(&json!({"value": value})), None);

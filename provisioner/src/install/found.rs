@@ -32,8 +32,14 @@ while read -r kind name; do
   link) [ -L "$name" ] && echo "link $(readlink "$name") $name" ;;
   program) [ -f "$name/.complete" ] && echo "program $name" ;;
   user) id -u "$name" >/dev/null 2>&1 && echo "user $name" ;;
+  port)
+    for process in $(ss -Hltnp "sport = :$name" 2>/dev/null | grep -o 'pid=[0-9]*' | cut -d = -f 2); do
+      echo "port $name $(grep -o '[^/]*\.service' "/proc/$process/cgroup" | tail -n 1) $(cat "/proc/$process/comm")"
+    done ;;
   line) path=${name%% *}; [ -f "$path" ] && if grep -qxF -- "${name#* }" "$path"; then echo "line has $path"; else echo "line lacks $path"; fi ;;
-  agent) JVM; [ -n "$jvm" ] && echo "jvm $jvm $(if listens "${name%% *}"; then readlink /proc/$jvm/fd/* 2>/dev/null | grep -m 1 "^${name#* }" || echo other; fi)" ;;
+  agent)
+    JVM
+    [ -n "$jvm" ] && echo "jvm $jvm $(if listens "${name%% *}"; then readlink /proc/$jvm/fd/* 2>/dev/null | grep -m 1 "^${name#* }" || echo other; fi)" ;;
   unit) echo "unit $(systemctl is-active "$name" 2>/dev/null) $(systemctl is-enabled "$name" 2>/dev/null || :) $(systemctl show -p NRestarts --value "$name" 2>/dev/null) $name" ;;
   esac
 done
@@ -75,6 +81,8 @@ pub(super) struct Found {
     /// Files in which lines of ours should be, and whether they are.
     pub(super) lines: BTreeMap<String, bool>,
     pub(super) jvm: Option<Jvm>,
+    /// Who listens on ports of ours: service and program.
+    pub(super) ports: Vec<(u16, String, String)>,
 }
 
 /// A JVM that runs, in which an agent should be.
@@ -169,6 +177,9 @@ fn questions(desired: &Desired) -> String {
     {
         ask("unit", unit);
     }
+    for port in desired.ports() {
+        ask("port", &port.to_string());
+    }
     for line in &desired.lines {
         for place in &line.places {
             ask("line", &format!("{place} {}", line.text));
@@ -218,6 +229,12 @@ impl Found {
             "line" => {
                 let (has, path) = rest.split_once(' ')?;
                 self.lines.insert(path.to_owned(), has == "has");
+            }
+            "port" => {
+                let mut words = rest.splitn(3, ' ');
+                let port = words.next()?.parse().ok()?;
+                let service = words.next()?.to_owned();
+                self.ports.push((port, service, words.next()?.to_owned()));
             }
             "jvm" => {
                 let (process, agent) = rest.split_once(' ')?;
@@ -280,7 +297,7 @@ mod tests {
             "Welcome to this machine\nsdl-found 1\nos debian 12\nmachine x86_64\nclock 1700000000\nsystemd 252\nlacks tar\n\
              free 1000 /opt\nmanifest file /etc/x y\npending a.service\nfile abc 600 root:root /etc/x y\nfolder 755 a:a /var/lib/a\n\
              link a-1-abc /opt/a\nprogram /opt/a-1-abc\nuser a\nunit active enabled 3 a.service\nunit inactive  0 b.service\naddresses 10.0.0.1 fe80::1 \n\
-             line has /etc/a\nline lacks /etc/b\njvm 77 /opt/a-1-abc/a\nnoise\nsdl-end\nmore",
+             line has /etc/a\nline lacks /etc/b\nport 9100 a.service a\nport 9100  b c\njvm 77 /opt/a-1-abc/a\nnoise\nsdl-end\nmore",
         )
         .unwrap();
         assert_eq!(
@@ -306,6 +323,8 @@ mod tests {
         assert_eq!(found.units["a.service"], active);
         assert_eq!(found.units["b.service"], UnitState::default());
         assert!(found.addresses.contains("fe80::1"));
+        let port = |service: &str, program: &str| (9100, service.to_owned(), program.to_owned());
+        assert_eq!(found.ports, [port("a.service", "a"), port("", "b c")]);
         assert!(found.lines["/etc/a"] && !found.lines["/etc/b"]);
         let jvm = |text: &str| {
             parse(&format!("sdl-found 1\njvm {text}\nsdl-end"))

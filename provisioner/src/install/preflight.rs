@@ -3,7 +3,10 @@
 use anyhow::bail;
 
 use super::{changes::Changes, found::Found};
-use crate::{desired::Desired, network::Node};
+use crate::{
+    desired::{Desired, UNITS},
+    network::Node,
+};
 
 /// The oldest systemd that knows what our services are hardened with.
 const SYSTEMD: u32 = 239;
@@ -56,6 +59,29 @@ pub(super) fn check(
         if !found.users.contains(owner) {
             bail!(
                 "{name}: it has no user {owner}: install {owner} first, or take the role from the hosts file"
+            );
+        }
+    }
+    for (port, service, program) in &found.ports {
+        let is_ours = desired.units.iter().any(|it| it.name == *service);
+        if !is_ours && !desired.replaced.contains(service) {
+            let who = if service.is_empty() { program } else { service };
+            bail!(
+                "{name}: port {port} is taken by {who}: give ours another one in config.json's ports, or name that service in replaces"
+            );
+        }
+    }
+    // Only units share a folder with those of others; a stop in the middle leaves them in the manifest before they are there.
+    for file in desired.files.iter().filter(|it| it.path.starts_with(UNITS)) {
+        let is_ours = found
+            .manifest
+            .contains(&("file".to_owned(), file.path.clone()));
+        let unit = file.path.rsplit('/').next().unwrap_or_default();
+        let state = found.units.get(unit);
+        let is_used = state.is_some_and(|it| it.is_active || it.is_enabled);
+        if !is_ours && (is_used || found.files.contains_key(&file.path)) {
+            bail!(
+                "{name}: there is a {unit} that is not ours: stop and disable it, and move its file away from {UNITS}"
             );
         }
     }

@@ -10,6 +10,8 @@ const JOLOKIA: &str = "jolokia";
 const CASSANDRA: &str = "cassandra";
 /// Jolokia's user.
 pub(crate) const USER: &str = "monitor";
+/// Jolokia's options on a node, with its password.
+pub(crate) const OPTIONS: &str = "/etc/scalar-dl-monitoring/jolokia/jolokia.properties";
 /// As packaging/cassandra/jolokia.properties says.
 pub(crate) const PORT: u16 = 8778;
 /// Of Debian's package, and of that for RHEL's kin.
@@ -69,17 +71,14 @@ fn jolokia(place: &mut Place<'_>) -> anyhow::Result<()> {
         LOADER,
         &[
             ("/usr/share/cassandra/jolokia.jar", JAR),
-            (
-                "/etc/cassandra/jolokia.properties",
-                &format!("{here}/jolokia.properties"),
-            ),
+            ("/etc/cassandra/jolokia.properties", OPTIONS),
             ("/etc/cassandra/jolokia.sh", &format!("{here}/jolokia.sh")),
         ],
     )?;
     place.public(JOLOKIA, "jolokia-access.xml", POLICY);
     place.public(JOLOKIA, "jolokia.sh", loader);
     place.desired.files.push(File {
-        path: format!("{here}/jolokia.properties"),
+        path: OPTIONS.to_owned(),
         owner: CASSANDRA.to_owned(),
         mode: 0o600,
         content: format!("{properties}password={password}\n").into(),
@@ -91,12 +90,9 @@ fn jolokia(place: &mut Place<'_>) -> anyhow::Result<()> {
     place.desired.agent = Some(Agent {
         program: JOLOKIA.to_owned(),
         jar: JAR.to_owned(),
-        options: format!("{here}/jolokia.properties"),
+        options: OPTIONS.to_owned(),
         port: PORT,
-        renewed_by: vec![
-            format!("{here}/jolokia-access.xml"),
-            format!("{here}/jolokia.properties"),
-        ],
+        renewed_by: vec![format!("{here}/jolokia-access.xml"), OPTIONS.to_owned()],
     });
     Ok(())
 }

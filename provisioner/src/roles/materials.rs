@@ -8,7 +8,14 @@ use std::{
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 
-use crate::{artifacts::Artifacts, network::Network, pki::Pki, planning, secrets::Secrets};
+use crate::{
+    artifacts::Artifacts,
+    network::Network,
+    pki::Pki,
+    planning,
+    promtool::{self, Kind},
+    secrets::Secrets,
+};
 
 /// Larger files are none of those that are meant.
 const MAX_SIZE: u64 = 1 << 20;
@@ -80,6 +87,21 @@ impl Materials {
                 None => planning::level(config)?.retention,
             },
         })
+    }
+}
+
+impl Materials {
+    /// Whether Prometheus takes what is the user's own.
+    pub(crate) fn check_own(&self) -> anyhow::Result<()> {
+        if self.rules.is_empty() && self.scrapes.is_empty() {
+            return Ok(());
+        }
+        let prometheus = self.artifacts.resolve("prometheus")?;
+        let check = |key, kind, files| {
+            promtool::check(&prometheus, kind, files).with_context(|| format!("config.json: {key}"))
+        };
+        check("rules_folder", Kind::Rules, &self.rules)?;
+        check("scrape_folder", Kind::Scrapes, &self.scrapes)
     }
 }
 

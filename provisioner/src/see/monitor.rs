@@ -97,7 +97,7 @@ pub(super) async fn deliveries(tunnel: &Tunnel) -> anyhow::Result<Deliveries> {
     let all = tunnel.ask(Method::GET, Some(path), None).await?;
     let all: Vec<Delivery> = serde_json::from_value(all)
         .with_context(|| format!("{path} does not answer as alert-router does"))?;
-    let text = tunnel.text("/metrics").await?;
+    let text = tunnel.text(Some("/metrics")).await?;
     Ok(Deliveries {
         last: last(all),
         failed: sum(&text, "alertmanager_notifications_failed_total"),
@@ -120,7 +120,7 @@ fn last(all: Vec<Delivery>) -> Vec<Delivery> {
 
 /// The members of the ring that a node of Cassandra is in.
 pub(super) async fn ring(tunnel: &Tunnel) -> anyhow::Result<BTreeMap<String, u64>> {
-    let members = members(&tunnel.text("/metrics").await?);
+    let members = members(&tunnel.text(Some("/metrics")).await?);
     anyhow::ensure!(
         !members.is_empty(),
         "cassandra-exporter knows nothing of the ring: Jolokia does not answer it"

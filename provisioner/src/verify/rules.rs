@@ -72,7 +72,7 @@ pub(super) async fn step(
     let (what, problems) = until_well(end, async || {
         let loaded: Loaded = prometheus(&tunnel, "/api/v1/rules").await?;
         let mut problems = problems(&expected, &loaded);
-        let metrics = tunnel.text("/metrics").await?;
+        let metrics = tunnel.text(Some("/metrics")).await?;
         let failed = "prometheus_config_last_reload_successful 0";
         if metrics.lines().any(|it| it == failed) {
             problems.push("it could not read its files anew, and works with older ones".to_owned());

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod cassandra;
 mod install;
+mod moving_in;
 mod operator;
+mod runs;
 mod see;

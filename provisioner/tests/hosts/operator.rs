@@ -5,6 +5,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -17,6 +18,9 @@ const FILES: &str = "find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o
 /// Starts what stands for Slack and the mail server on a monitor.
 pub(crate) const INBOX: &str = "systemd-run -q --unit=inbox /usr/local/bin/inbox local serve-inbox --http=8025 --smtp=8026 --file=/srv/inbox.jsonl";
 
+/// An installation on many machines takes a while on a few processors.
+const PATIENCE: Duration = Duration::from_secs(300);
+
 /// An operator's folder, and the machines that are reached from where the operator sits.
 pub(crate) struct Operator {
     pub(crate) hosts: Hosts,
@@ -26,13 +30,18 @@ pub(crate) struct Operator {
 impl Operator {
     /// A bastion and hosts `n1`, `n2`, … of these roles. None where that cannot be.
     pub(crate) fn start(roles: &[&str]) -> Option<Self> {
+        Self::start_with(roles, &[])
+    }
+
+    /// The same, with folders of this machine that the hosts see.
+    pub(crate) fn start_with(roles: &[&str], binds: &[(&Path, &str)]) -> Option<Self> {
         for program in ["node-exporter", "provisioner"] {
             assert!(binary(program).is_file());
         }
         let folder = tempfile::Builder::new().prefix("hosts").tempdir().unwrap();
         let machines = folder.path().join("machines");
         fs::create_dir(&machines).unwrap();
-        let Some(hosts) = Hosts::start(&machines, roles.len()) else {
+        let Some(hosts) = Hosts::start_with(&machines, roles.len(), binds) else {
             skip("needs root, for machines in namespaces");
             return None;
         };
@@ -111,6 +120,7 @@ impl Operator {
         self.by(&binary("provisioner"))
             .args(["-e".as_ref(), self.path("env").as_os_str()])
             .args(arguments)
+            .patience(PATIENCE)
     }
 
     /// Any program, where the operator sits. What it leaves of temporary files is in a folder of this operator's.
