@@ -62,6 +62,11 @@ const DIAGNOSES: &[Diagnosis] = &[
         next: "doctor monitor",
     },
     Diagnosis {
+        alert: "CertificateEndsSoon",
+        checks: &["ssh", "certificates", "drift", "last change"],
+        next: "install {}",
+    },
+    Diagnosis {
         alert: "HostCpuHigh",
         checks: &["ssh", "load", "services"],
         next: "ssh {} 'top -b -n 1 | head -n 20'",
@@ -88,9 +93,19 @@ const DIAGNOSES: &[Diagnosis] = &[
         next: "doctor monitor",
     },
     Diagnosis {
+        alert: "LedgerDown",
+        checks: &["ssh", "services", "failed units", "disks", "mounts", "load"],
+        next: "ssh {} sudo docker ps --all",
+    },
+    Diagnosis {
         alert: "SystemdServiceFailed",
         checks: &["ssh", "failed units", "disks", "mounts"],
         next: "ssh {} systemctl --failed",
+    },
+    Diagnosis {
+        alert: "Watchdog",
+        checks: &["ssh", "services", "disks", "targets", "delivery"],
+        next: "logs {} prometheus",
     },
 ];
 
