@@ -159,14 +159,6 @@ pub(crate) fn files(settings: &Settings) -> Vec<File> {
 }
 
 impl Alert {
-    fn runbook(&self, base: &str) -> String {
-        if base.contains("{alert}") {
-            base.replace("{alert}", self.name)
-        } else {
-            format!("{base}/{}", self.name)
-        }
-    }
-
     fn render(&self, settings: &Settings) -> String {
         let lasts = if self.lasts.is_empty() {
             &settings.agent_down_for
@@ -176,7 +168,7 @@ impl Alert {
         let mut annotations = vec![
             ("summary", self.summary.to_owned()),
             ("description", self.description.to_owned()),
-            ("runbook_url", self.runbook(&settings.runbook_base_url)),
+            ("runbook_url", settings.runbook(self.name)),
         ];
         if let Some(base) = &settings.dashboard_base_url {
             let link = format!(

@@ -117,6 +117,21 @@ pub(crate) enum Health {
     },
 }
 
+impl Health {
+    /// The URL that is asked, and who asks. None for what answers nobody.
+    pub(crate) fn asked(&self) -> Option<(&str, Option<(String, Secret)>)> {
+        match self {
+            Self::Active => None,
+            Self::Get { url } => Some((url, None)),
+            Self::GetAs {
+                url,
+                user,
+                password,
+            } => Some((url, Some((user.clone(), password.clone())))),
+        }
+    }
+}
+
 impl Desired {
     /// Those that our services listen on.
     pub(crate) fn ports(&self) -> impl Iterator<Item = u16> {

@@ -16,12 +16,15 @@ use std::{path::Path, process::ExitCode, sync::Arc, time::Instant};
 
 use anyhow::bail;
 
-pub(crate) use self::others::{StartFlags, UninstallFlags, start, uninstall};
 use self::{
     changes::changes,
-    found::Found,
+    found::{Found, find},
     report::{NodeReport, Outcome, Report},
     roll_out::RollOut,
+};
+pub(crate) use self::{
+    found::FoundError,
+    others::{StartFlags, UninstallFlags, start, uninstall},
 };
 use crate::{
     artifacts::sha256,
@@ -143,6 +146,16 @@ pub(crate) fn install(folder: &Path, flags: &InstallFlags) -> anyhow::Result<Exi
         let would = flags.dry_run && !todo.is_empty();
         Ok(ExitCode::from(if would { 2 } else { 0 }))
     })
+}
+
+/// What a run would change on a node.
+pub(crate) async fn drift(
+    remote: &Remote,
+    user: &str,
+    desired: &Desired,
+) -> Result<Vec<String>, FoundError> {
+    let found = find(remote, user, desired).await?;
+    Ok(changes(desired, &found, sha256).lines())
 }
 
 fn listen(progress: &Progress) -> anyhow::Result<Interrupt> {

@@ -105,10 +105,10 @@ fn compare(folder: &Path, flags: &CompareFlags) -> anyhow::Result<ExitCode> {
             let address = roles::socket(&node.private_address, flags.node_exporter_port);
             let url = format!("http://{address}/metrics");
             let theirs = Tunnel::open(&remote, node, &url, None, &materials.pki).await?;
-            let theirs = theirs.text().await;
+            let theirs = theirs.text(None).await;
             let theirs = theirs.with_context(|| format!("{}: node_exporter", node.name))?;
             let ours = roles::node_exporter(&network, &remote, node, &materials).await?;
-            let ours = ours.text().await;
+            let ours = ours.text(None).await;
             let ours = ours.with_context(|| format!("{}: node-exporter", node.name))?;
             compared.push(difference(
                 &node.name,
@@ -296,7 +296,7 @@ async fn routers(
     let monitor = monitor.context("this environment has no monitor")?;
     let remote = remotes.connect(monitor).await?;
     let theirs = Tunnel::open(&remote, monitor, url, None, &materials.pki).await?;
-    Ok((theirs.keeping(remote), ours))
+    Ok((theirs.holding(remote), ours))
 }
 
 #[cfg(test)]

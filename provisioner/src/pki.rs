@@ -54,6 +54,14 @@ pub(crate) struct Identity {
     pub(crate) ends: Timestamp,
 }
 
+/// What a certificate of a node is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Judged {
+    pub(crate) ends: Timestamp,
+    /// Whether this authority has issued it.
+    pub(crate) is_ours: bool,
+}
+
 impl Pki {
     /// Opens the authority in a folder, or makes one there.
     pub(crate) fn open(folder: &Path, now: Timestamp) -> anyhow::Result<Self> {
@@ -95,6 +103,22 @@ impl Pki {
     /// The authority's certificate, in PEM form: whom the nodes trust.
     pub(crate) fn certificate(&self) -> &str {
         &self.certificate
+    }
+
+    /// Looks at a certificate in PEM form; None when it is none.
+    pub(crate) fn judge(&self, certificate: &str) -> Option<Judged> {
+        let (_, pem) = parse_x509_pem(certificate.as_bytes()).ok()?;
+        let (_, parsed) = X509Certificate::from_der(&pem.contents).ok()?;
+        Some(Judged {
+            ends: validity(&parsed).1,
+            is_ours: self.has_issued(&parsed),
+        })
+    }
+
+    fn has_issued(&self, certificate: &X509Certificate<'_>) -> bool {
+        let mut issuers = certificate.issuer().iter_common_name();
+        let issuer = issuers.next().and_then(|it| it.as_str().ok());
+        issuer == Some(&name_of(&self.key))
     }
 
     /// The certificate of a node, made anew when it is time, or when it is called by another name too.
@@ -141,11 +165,9 @@ impl Pki {
         let (_, parsed) = X509Certificate::from_der(&pem.contents).ok()?;
         let (begin, end) = validity(&parsed);
         let (life, left) = (end.duration_since(begin), end.duration_since(now));
-        let mut issuers = parsed.issuer().iter_common_name();
-        let issuer = issuers.next().and_then(|it| it.as_str().ok());
         let holds = begin <= now
             && left >= life / 3
-            && issuer == Some(&name_of(&self.key))
+            && self.has_issued(&parsed)
             && is_of(&parsed, &key)
             && names_in(&parsed) == names;
         holds.then_some(end)
@@ -345,6 +367,11 @@ mod tests {
         let pki = open(&folder, 119);
         assert_eq!(pki.certificate(), first);
         assert_eq!(pki.node(&node, None, at(119)).unwrap(), identity);
+        let judged = pki.judge(&identity.certificate).unwrap();
+        assert!(judged.is_ours && judged.ends == at(180));
+        let stranger = open(&parent.path().join("other"), 0);
+        assert!(!stranger.judge(&identity.certificate).unwrap().is_ours);
+        assert_eq!(pki.judge("none"), None);
         for (path, expect) in [
             ("", 0o700),
             ("ca.crt", 0o600),

@@ -36,7 +36,7 @@ const PORTS: &[(&str, u16)] = &[
 /// Whom programs know Prometheus as.
 const PROMETHEUS: &str = "prometheus";
 /// Whom programs know people, and the provisioner, as.
-const OPERATOR: &str = "operator";
+pub(crate) const OPERATOR: &str = "operator";
 
 /// Everything that should be on a node.
 pub(crate) fn desired(
@@ -71,6 +71,11 @@ pub(crate) fn desired(
     made().with_context(|| format!("what should be on {}", node.name))
 }
 
+/// Where an alert's runbook is, as the link in the alert has it.
+pub(crate) fn runbook(network: &Network, alert: &str) -> anyhow::Result<String> {
+    Ok(monitor::settings(network)?.runbook(alert))
+}
+
 /// The port of a program in an environment.
 pub(crate) fn port(config: &Config, program: &str) -> u16 {
     let usual = PORTS.iter().find(|it| it.0 == program);
@@ -102,7 +107,7 @@ pub(crate) async fn alert_router(
     let password = materials.secrets.operator.secret.clone();
     let login = (OPERATOR.to_owned(), password);
     let tunnel = Tunnel::open(&remote, node, &url, Some(login), &materials.pki).await?;
-    Ok(Some(tunnel.keeping(remote)))
+    Ok(Some(tunnel.holding(remote)))
 }
 
 /// A way to what a node's node-exporter tells.

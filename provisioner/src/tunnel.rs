@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use client::{Client, Method, Settings, Tls, Url};
+use client::{Client, Method, Settings, StatusCode, Tls, Url};
 use daemon::Secret;
 use serde_json::Value;
 
@@ -13,14 +13,14 @@ use crate::{network::Node, pki::Pki, remote::Remote};
 const CALL: Duration = Duration::from_secs(5);
 const MAX_ANSWER: usize = 16 << 20;
 
-/// A way to one program.
+/// A way to one program, which lasts as long as the connection to its node.
 pub(crate) struct Tunnel {
     client: Client,
     /// With this machine's end of the way in place of the program's address.
     url: Url,
     login: Option<(String, Secret)>,
-    /// The connection, which ends with its last owner.
-    _kept: Option<Remote>,
+    /// The connection, when nobody else holds it.
+    held: Option<Remote>,
 }
 
 impl Tunnel {
@@ -53,13 +53,24 @@ impl Tunnel {
             client: client::client(&settings)?,
             url,
             login,
-            _kept: None,
+            held: None,
         })
     }
 
-    /// The same, when nobody else holds the connection.
-    pub(crate) fn keeping(mut self, remote: Remote) -> Self {
-        self._kept = Some(remote);
+    /// To the program at a URL that this machine reaches by itself.
+    pub(crate) fn direct(url: &str) -> anyhow::Result<Self> {
+        let settings = Settings::new("provisioner", CALL);
+        Ok(Self {
+            client: client::client(&settings).context("cannot make an HTTP client")?,
+            url: Url::parse(url).with_context(|| format!("{url} is no URL"))?,
+            login: None,
+            held: None,
+        })
+    }
+
+    /// Keeps the connection as long as itself.
+    pub(crate) fn holding(mut self, remote: Remote) -> Self {
+        self.held = Some(remote);
         self
     }
 
@@ -68,7 +79,7 @@ impl Tunnel {
         match self.send(Method::GET, None, None).await {
             Ok(response) if response.status().is_success() => None,
             Ok(response) => Some(format!("answers {}", response.status())),
-            Err(error) => Some(format!("does not answer: {}", daemon::chain(&error))),
+            Err(error) => Some(format!("does not answer: {error:#}")),
         }
     }
 
@@ -87,10 +98,16 @@ impl Tunnel {
         serde_json::from_slice(&answer).with_context(|| format!("{shown} does not answer in JSON"))
     }
 
-    /// The text at the URL.
-    pub(crate) async fn text(&self) -> anyhow::Result<String> {
-        let answer = self.read(Method::GET, None, None).await?;
-        String::from_utf8(answer).context("the answer is no text")
+    /// The text at the URL, or at a path in its place.
+    pub(crate) async fn text(&self, path: Option<&str>) -> anyhow::Result<String> {
+        let answer = self.read(Method::GET, path, None).await?;
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    }
+
+    /// What somebody without a password is answered at a path.
+    pub(crate) async fn stranger(&self, path: &str) -> anyhow::Result<StatusCode> {
+        let response = self.client.get(self.at(Some(path))?).send().await;
+        Ok(response.map_err(client::Error::without_url)?.status())
     }
 
     async fn read(
@@ -117,18 +134,25 @@ impl Tunnel {
         method: Method,
         path: Option<&str>,
         body: Option<&Value>,
-    ) -> Result<client::Response, client::Error> {
-        let mut url = self.url.clone();
-        if let Some(path) = path {
-            url.set_path(path);
-        }
-        let mut request = self.client.request(method, url);
+    ) -> anyhow::Result<client::Response> {
+        let mut request = self.client.request(method, self.at(path)?);
         if let Some((user, password)) = &self.login {
             request = request.basic_auth(user, Some(password.expose()));
         }
         if let Some(body) = body {
             request = request.json(body);
         }
-        request.send().await.map_err(client::Error::without_url)
+        Ok(request.send().await.map_err(client::Error::without_url)?)
+    }
+
+    /// A path, with its query, in place of that of the URL.
+    fn at(&self, path: Option<&str>) -> anyhow::Result<Url> {
+        match path {
+            None => Ok(self.url.clone()),
+            Some(path) => self
+                .url
+                .join(path)
+                .with_context(|| format!("{path} is no path")),
+        }
     }
 }

@@ -62,6 +62,12 @@ impl Hosts {
         self.folder.join("known_hosts")
     }
 
+    /// The network that the operator sits in, for a thread to go there.
+    #[must_use]
+    pub fn namespace(&self) -> PathBuf {
+        PathBuf::from(format!("/run/netns/{}-operator", self.tag))
+    }
+
     /// A program that runs where the operator sits: from there the bastion alone is reached.
     #[must_use]
     pub fn operator(&self, program: &Path) -> Program {

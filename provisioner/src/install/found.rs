@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     desired::{Desired, PROGRAMS, STATE},
-    remote::{ReachError, Remote},
+    remote::{Output, ReachError, Remote},
 };
 
 /// A node looks through its files and services.
@@ -104,7 +104,7 @@ pub(super) struct UnitState {
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum FoundError {
+pub(crate) enum FoundError {
     #[error(transparent)]
     Reach(#[from] ReachError),
     #[error(
@@ -129,21 +129,24 @@ pub(super) async fn find(
     let output = remote
         .script(&script, questions(desired).as_bytes(), PATIENCE)
         .await?;
-    let node = remote.name().to_owned();
-    let said = output.stderr.trim();
-    if let Some(found) = parse(&output.stdout) {
-        return Ok(found);
+    parse(&output.stdout).ok_or_else(|| FoundError::of(remote.name(), user, &output))
+}
+
+impl FoundError {
+    /// Why a script came to no end.
+    pub(crate) fn of(node: &str, user: &str, output: &Output) -> Self {
+        let (node, said) = (node.to_owned(), output.stderr.trim());
+        let said = if said.is_empty() {
+            format!("it ended with {} before it has said all", output.code)
+        } else {
+            said.lines().last().unwrap_or_default().to_owned()
+        };
+        if said.contains("sudo") {
+            let user = user.to_owned();
+            return Self::Sudo { node, user, said };
+        }
+        Self::Said { node, said }
     }
-    let said = if said.is_empty() {
-        format!("it ended with {} before it has said all", output.code)
-    } else {
-        said.lines().last().unwrap_or_default().to_owned()
-    };
-    if said.contains("sudo") {
-        let user = user.to_owned();
-        return Err(FoundError::Sudo { node, user, said });
-    }
-    Err(FoundError::Said { node, said })
 }
 
 /// What is looked at.

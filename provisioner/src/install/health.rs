@@ -5,13 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-use crate::{
-    desired::{Health, Unit},
-    network::Node,
-    remote::Remote,
-    roles::Materials,
-    tunnel::Tunnel,
-};
+use crate::{desired::Unit, network::Node, remote::Remote, roles::Materials, tunnel::Tunnel};
 
 /// A service may take so long until it answers.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -133,14 +127,8 @@ impl Probe {
         materials: &Materials,
     ) -> anyhow::Result<Option<Self>> {
         let name = unit.name.clone();
-        let (url, login) = match &unit.health {
-            Health::Active => return Ok(None),
-            Health::Get { url } => (url, None),
-            Health::GetAs {
-                url,
-                user,
-                password,
-            } => (url, Some((user.clone(), password.clone()))),
+        let Some((url, login)) = unit.health.asked() else {
+            return Ok(None);
         };
         let tunnel = Tunnel::open(remote, node, url, login, &materials.pki).await?;
         Ok(Some(Self { name, tunnel }))

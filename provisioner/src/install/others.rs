@@ -86,10 +86,9 @@ pub(crate) fn start(folder: &Path, flags: &StartFlags) -> anyhow::Result<ExitCod
             let units = job.desired.units.iter();
             let units: Vec<_> = units
                 .filter(|it| {
-                    flags
-                        .program
-                        .as_deref()
-                        .is_none_or(|program| it.name == format!("{program}.service"))
+                    flags.program.as_deref().is_none_or(|program| {
+                        it.name == program || it.name == format!("{program}.service")
+                    })
                 })
                 .collect();
             if units.is_empty() {

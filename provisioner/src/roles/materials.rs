@@ -42,6 +42,20 @@ impl Materials {
         Self::with(network, artifacts, now)
     }
 
+    /// The same for who asks programs that were installed: nothing is made but what belongs to an environment that has begun, and programs
+    /// need not be here.
+    pub(crate) fn to_look(network: &Network, now: Timestamp) -> anyhow::Result<Self> {
+        let folder = &network.folder;
+        if !folder.join("pki/ca.crt").exists() {
+            bail!(
+                "{} has no pki/ca.crt: nothing was installed from there; if it was from elsewhere, bring pki and secrets here",
+                folder.display()
+            );
+        }
+        let artifacts = Artifacts::load_names(folder, &network.config)?;
+        Self::with(network, artifacts, now)
+    }
+
     pub(super) fn with(
         network: &Network,
         artifacts: Artifacts,

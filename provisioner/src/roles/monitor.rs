@@ -52,7 +52,7 @@ pub(super) fn alert_routers(network: &Network) -> impl Iterator<Item = &Node> {
     monitors(network).take(1).filter(move |_| has)
 }
 
-fn settings(network: &Network) -> anyhow::Result<dashboards::Settings> {
+pub(super) fn settings(network: &Network) -> anyhow::Result<dashboards::Settings> {
     let config = &network.config;
     let grafana = match monitors(network).next() {
         Some(monitor) if !config.leaves_out("grafana") => Some(url(network, monitor, "grafana")?),

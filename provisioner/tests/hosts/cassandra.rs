@@ -179,6 +179,18 @@ fn a_ring() {
     let said = operator.ends(&["install"], 0);
     assert!(said.contains("4 nodes looked at, 0 differ"), "{said}");
 
+    let doctor = |expect: &[&str]| {
+        let found = operator.run(&["doctor", "n1", "--json"]).stdout;
+        for expect in expect {
+            assert!(
+                found.contains(&format!("\"what\": \"{expect}\"")),
+                "{found}"
+            );
+        }
+    };
+    // Jolokia and JMX are for the node alone.
+    doctor(&["2 UN", "ours listen on 10.91.0.21 alone"]);
+
     // Another password, without a restart.
     fs::write(&secret, "another-password-0123456789\n").unwrap();
     operator.ends(&["install", "cassandra"], 0);
@@ -193,6 +205,7 @@ fn a_ring() {
     // While one is down the other is left alone; the one that is down is not.
     operator.shell("n2", "systemctl stop cassandra");
     ring.waits("n1", "DN", 1);
+    doctor(&["1 DN, 1 UN"]);
     configure(&jolokia, "1.0.1");
     let said = operator.ends(&["install", "n1"], 1);
     assert!(

@@ -8,3 +8,4 @@ mod install;
 mod moving_in;
 mod operator;
 mod runs;
+mod see;
