@@ -37,7 +37,7 @@ pub(super) fn add(place: &mut Place<'_>) -> anyhow::Result<()> {
     place.service(Service {
         name: NAME,
         unit: UNIT,
-        without: &[],
+        without: &["EnvironmentFile="],
         program: NAME,
         arguments,
         // It reads certificates and passwords anew by itself.
