@@ -4,3 +4,4 @@
 
 mod install;
 mod operator;
+mod packages;
