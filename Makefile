@@ -8,7 +8,7 @@ PARTS := $(subst $(comma), ,$(WITH))
 PROGRAMS += $(patsubst %,-p %-exporter,$(filter cassandra traefik,$(PARTS)))
 export BUILD_REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 
-.PHONY: up down test bench crash fuzz lint deny
+.PHONY: up down test bench crash fuzz lint deny dist
 
 ## Build, start the local network, wait until it is healthy; WITH=cassandra,traefik starts those and their exporters too.
 up:
@@ -47,3 +47,8 @@ lint:
 ## Bans, licences and sources of dependencies; builds cargo-deny once.
 deny:
 	@scripts/deny.sh
+
+## What is handed out: packages, archives, SBOMs, sums and their signature, in dist/; DIST_KEY names minisign's secret key.
+dist:
+	@scripts/tools.sh
+	@scripts/dist.sh

@@ -160,6 +160,8 @@ cd \$root
 pivot_root . .old
 umount -l /.old
 rmdir /.old
+# systemd does so itself where it does not run in a container; what it hands to units as credentials comes by it.
+mount --make-rshared /
 exec env -i container=hosts PATH=/usr/sbin:/usr/bin:/sbin:/bin TERM=linux /sbin/init --log-target=journal --show-status=no </dev/null >/dev/console 2>&1
 X
   : >"$folder/console"

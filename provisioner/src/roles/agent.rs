@@ -56,7 +56,7 @@ pub(super) fn add(place: &mut Place<'_>) -> anyhow::Result<()> {
     place.service(Service {
         name: NAME,
         unit: UNIT,
-        without: &[],
+        without: &["EnvironmentFile="],
         program: NAME,
         arguments,
         // It reads certificates and passwords anew by itself.
@@ -72,7 +72,7 @@ fn ebs(place: &mut Place<'_>, textfiles: &str) -> anyhow::Result<()> {
         EBS_SERVICE,
         &[
             (
-                "/usr/local/bin/node-exporter",
+                "/usr/bin/node-exporter",
                 &format!("{PROGRAMS}/{NAME}/{NAME}"),
             ),
             ("/var/lib/node-exporter", textfiles),

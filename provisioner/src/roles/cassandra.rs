@@ -45,7 +45,7 @@ pub(super) fn add(place: &mut Place<'_>) -> anyhow::Result<()> {
         name: NAME,
         unit: UNIT,
         // The file is its own, and so read anew when it is exchanged.
-        without: &["LoadCredential=", "# The password that"],
+        without: &["EnvironmentFile=", "LoadCredential=", "# The password that"],
         program: NAME,
         arguments,
         restarted_by: &[],

@@ -35,7 +35,7 @@ pub(super) fn add(place: &mut Place<'_>) -> anyhow::Result<()> {
     place.service(Service {
         name: NAME,
         unit: &unit,
-        without: &[],
+        without: &["EnvironmentFile="],
         program: NAME,
         arguments,
         restarted_by: &[],

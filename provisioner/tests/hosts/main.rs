@@ -7,5 +7,6 @@ mod faults;
 mod install;
 mod moving_in;
 mod operator;
+mod packages;
 mod runs;
 mod see;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use testkit::{Ended, Hosts, Program, Running, binary, skip};
 
 /// What is looked at before and after: all files but those that the system itself writes.
-const FILES: &str = "find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /var/log \
+pub(crate) const FILES: &str = "find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /var/log \
     -o -path /var/lib/systemd -o -path /var/lib/private -o -path /var/lib/sudo -o -path /var/cache \\) -prune -o -print | grep -v 'sudo_as_admin_successful$\\|^/etc/\\(passwd\\|group\\|shadow\\|gshadow\\|subuid\\|subgid\\)-\\?$' | sort";
 
 /// Starts what stands for Slack and the mail server on a monitor.

@@ -1,7 +1,7 @@
 //! alert-router: what Prometheus finds, to people.
 
 use super::{
-    super::{OPERATOR, PROMETHEUS, Place, Service},
+    super::{OPERATOR, PROMETHEUS, Place, Service, unit::adapted},
     url,
 };
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 
 const NAME: &str = "alert-router";
 const FILE: &str = "alert-router.yml";
-const UNIT: &str = include_str!("../../../data/units/alert-router.service");
+const UNIT: &str = include_str!("../../../../packaging/systemd/alert-router.service");
 
 /// What fires together comes within seconds; what follows may wait a little.
 const PACE: Pace = Pace {
@@ -50,11 +50,19 @@ pub(super) fn add(place: &mut Place<'_>) -> anyhow::Result<()> {
         NAME,
         &[(OPERATOR, &secrets.operator), (PROMETHEUS, &secrets.alerts)],
     );
+    // Where everything of ours is; the folder is there already.
+    let unit = adapted(
+        UNIT,
+        &[(
+            "StateDirectory=alert-router\nStateDirectoryMode=0700\n",
+            &format!("ReadWritePaths={STATE}/{NAME}\n"),
+        )],
+    )?;
     let health = place.health(NAME, "/-/ready", OPERATOR, &secrets.operator.secret);
     place.service(Service {
         name: NAME,
-        unit: UNIT,
-        without: &[],
+        unit: &unit,
+        without: &["EnvironmentFile="],
         program: NAME,
         arguments,
         restarted_by: &[],
