@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 )
@@ -35,6 +36,15 @@ type contents struct {
 func (c *cloud) with(do func(*contents) error) error {
 	c.lock.Lock()
 	defer c.lock.Unlock()
+	// Also against other processes; a test that holds it has a slow cloud.
+	other, err := os.OpenFile(c.path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	defer other.Close()
+	if err := syscall.Flock(int(other.Fd()), syscall.LOCK_EX); err != nil {
+		return err
+	}
 	all := contents{Image: "ami-00000000000000001", Zones: []string{"a", "b", "c"}}
 	text, err := os.ReadFile(c.path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -215,6 +215,13 @@ impl Environment {
         serde_json::from_str(&self.does(&["output", "-json", name])).unwrap()
     }
 
+    /// Lets the cloud do nothing for as long as the answer is kept.
+    pub(crate) fn hold_cloud(&self) -> fs::File {
+        let file = fs::File::create(self.path().join("cloud.json.lock")).unwrap();
+        file.lock().unwrap();
+        file
+    }
+
     fn cloud_file(&self) -> PathBuf {
         self.path().join("cloud.json")
     }
