@@ -28,7 +28,7 @@ test:
 ## Our programs beside those whose place they take, in one run; written to BENCHMARKS.md. PART=alert-router measures one.
 bench:
 	@scripts/tools.sh
-	cargo build --release --locked -p node-exporter -p alert-router -p cassandra-exporter -p traefik-exporter -p bench
+	cargo build --release --locked -p node-exporter -p alert-router -p cassandra-exporter -p traefik-exporter -p provisioner -p bench
 	target/release/bench $(PART)
 
 ## Kills alert-router at hundreds of random points under load, and fails its disk; CRASH_ROUNDS, CRASH_SEED.

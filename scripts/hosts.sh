@@ -13,7 +13,7 @@
 #   HOSTS        the folder of this network's state (required but for image)
 #   HOSTS_TAG    the start of the names of its namespaces and cgroups, when several networks run at a time
 #   HOSTS_IMAGE  where the system is kept
-#   HOSTS_BIND   folders that the hosts see too, read-only, with a colon between them
+#   HOSTS_BIND   folders that the hosts see too, read-only, each as HERE=THERE, with a colon between them
 #
 # operator 10.90.0.1 --- 10.90.0.10 bastion 10.91.0.10 --- 10.91.0.21 n1, 10.91.0.22 n2, …
 set -euo pipefail
@@ -151,7 +151,7 @@ touch \$root/dev/console
 mount --bind $folder/console \$root/dev/console
 X
   for bind in ${binds//:/ }; do
-    printf 'mkdir -p "$root%s"\nmount --bind -o ro "%s" "$root%s"\n' "$bind" "$bind" "$bind" >>"$folder/init"
+    printf 'mkdir -p "$root%s"\nmount --bind -o ro "%s" "$root%s"\n' "${bind#*=}" "${bind%%=*}" "${bind#*=}" >>"$folder/init"
   done
   cat >>"$folder/init" <<X
 hostname $host
@@ -231,6 +231,14 @@ stop() {
   done
 }
 
+# Its cables are pulled, or put in.
+cables() {
+  local interface
+  for interface in $(ip -n "$tag-$1" -o link show type veth | sed 's/^[0-9]*: \([^@:]*\).*/\1/'); do
+    ip -n "$tag-$1" link set "$interface" "$2"
+  done
+}
+
 down() {
   local folder namespace
   for folder in "$HOSTS"/n/*/; do
@@ -252,8 +260,13 @@ up) up "$@" ;;
 down) down ;;
 at) exec ip netns exec "$tag-operator" "$@" ;;
 in) inside "$@" ;;
-kill) stop "$1" ;;
+kill)
+  # Its processes' ends say goodbye to nobody.
+  cables "$1" down
+  stop "$1"
+  ;;
 boot)
+  cables "$1" up
   boot "$1"
   wait_for "$1"
   ;;

@@ -6,6 +6,7 @@ mod cassandra_exporter;
 mod connection;
 mod node_exporter;
 mod page;
+mod provisioner;
 mod server;
 mod statistics;
 mod traefik_exporter;
@@ -24,6 +25,7 @@ const PARTS: &[(&str, fn(&Path) -> Result<String, Box<dyn Error>>)] = &[
     ("alert-router", alert_router::measure),
     ("cassandra-exporter", cassandra_exporter::measure),
     ("traefik-exporter", traefik_exporter::measure),
+    ("provisioner", provisioner::measure),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

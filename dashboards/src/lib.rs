@@ -34,6 +34,19 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// Where an alert's runbook is.
+    #[must_use]
+    pub fn runbook(&self, alert: &str) -> String {
+        let base = &self.runbook_base_url;
+        if base.contains("{alert}") {
+            base.replace("{alert}", alert)
+        } else {
+            format!("{base}/{alert}")
+        }
+    }
+}
+
 /// A file to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {

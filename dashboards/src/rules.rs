@@ -40,7 +40,7 @@ const ALERTS: &[Alert] = &[
     Alert {
         name: "AgentDown",
         // A host that is gone as a whole is HostDown's.
-        expr: "up == 0 unless on (cluster, instance) (max by (cluster, instance) (up) == 0 and count by (cluster, instance) (up) > 1)",
+        expr: "up{job!=\"scalardl\"} == 0 unless on (cluster, instance) (max by (cluster, instance) (up) == 0 and count by (cluster, instance) (up) > 1)",
         lasts: "",
         severity: "critical",
         summary: "{{ $labels.program }} on {{ $labels.instance }} does not answer",
@@ -56,6 +56,25 @@ const ALERTS: &[Alert] = &[
         summary: "Host {{ $labels.instance }} is down",
         description: "None of the jobs of {{ $labels.instance }} answers: the host is down, or cut off from the network.",
         repair: None,
+    },
+    Alert {
+        name: "LedgerDown",
+        expr: "up{job=\"scalardl\"} == 0 unless on (cluster, instance) (max by (cluster, instance) (up) == 0 and count by (cluster, instance) (up) > 1)",
+        lasts: "",
+        severity: "critical",
+        summary: "The ledger on {{ $labels.instance }} does not answer",
+        description: "Prometheus has not been able to scrape the ledger's own metrics on {{ $labels.instance }}, which answers otherwise.",
+        repair: None,
+    },
+    Alert {
+        name: "CertificateEndsSoon",
+        // Made anew by each run when a third of its 180 days is left: half of that has gone by without one.
+        expr: "scalar_dl_certificate_not_after_timestamp_seconds - time() < 30 * 86400",
+        lasts: "1h",
+        severity: "warning",
+        summary: "The certificate of {{ $labels.instance }} ends in {{ $value | humanizeDuration }}",
+        description: "When it has ended, Prometheus does not get an answer from any agent of {{ $labels.instance }}. The next installation makes a new one.",
+        repair: Some("install {{ $labels.instance }}"),
     },
     Alert {
         name: "SystemdServiceFailed",
@@ -102,6 +121,15 @@ const ALERTS: &[Alert] = &[
         description: "For 15 minutes the processors of {{ $labels.instance }} have been busy more than nine tenths of the time.",
         repair: None,
     },
+    Alert {
+        name: "Watchdog",
+        expr: "vector(1)",
+        lasts: "0s",
+        severity: "none",
+        summary: "Prometheus evaluates its rules",
+        description: "It always fires, and nobody is told. When alert-router does not get it any more, people are told of HeartbeatMissing.",
+        repair: None,
+    },
 ];
 
 /// The names of all alerts.
@@ -131,14 +159,6 @@ pub(crate) fn files(settings: &Settings) -> Vec<File> {
 }
 
 impl Alert {
-    fn runbook(&self, base: &str) -> String {
-        if base.contains("{alert}") {
-            base.replace("{alert}", self.name)
-        } else {
-            format!("{base}/{}", self.name)
-        }
-    }
-
     fn render(&self, settings: &Settings) -> String {
         let lasts = if self.lasts.is_empty() {
             &settings.agent_down_for
@@ -148,7 +168,7 @@ impl Alert {
         let mut annotations = vec![
             ("summary", self.summary.to_owned()),
             ("description", self.description.to_owned()),
-            ("runbook_url", self.runbook(&settings.runbook_base_url)),
+            ("runbook_url", settings.runbook(self.name)),
         ];
         if let Some(base) = &settings.dashboard_base_url {
             let link = format!(

@@ -7,6 +7,10 @@ pub const RUNBOOKS: &[(&str, &str)] = &[
         include_str!("../../docs/runbooks/AgentDown.md"),
     ),
     (
+        "CertificateEndsSoon",
+        include_str!("../../docs/runbooks/CertificateEndsSoon.md"),
+    ),
+    (
         "HostCpuHigh",
         include_str!("../../docs/runbooks/HostCpuHigh.md"),
     ),
@@ -24,9 +28,14 @@ pub const RUNBOOKS: &[(&str, &str)] = &[
     ),
     ("HostDown", include_str!("../../docs/runbooks/HostDown.md")),
     (
+        "LedgerDown",
+        include_str!("../../docs/runbooks/LedgerDown.md"),
+    ),
+    (
         "SystemdServiceFailed",
         include_str!("../../docs/runbooks/SystemdServiceFailed.md"),
     ),
+    ("Watchdog", include_str!("../../docs/runbooks/Watchdog.md")),
 ];
 
 #[cfg(test)]

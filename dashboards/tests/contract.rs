@@ -327,6 +327,7 @@ fn every_label_is_one_of_its_metric() {
     let paths = [
         "node-exporter/metrics.tsv",
         "dashboards/foreign/prometheus.tsv",
+        "dashboards/foreign/provisioner.tsv",
     ];
     let rows: BTreeMap<String, Vec<String>> = paths
         .iter()
@@ -397,6 +398,7 @@ fn every_metric_has_a_producer() {
     let mut known = catalogue("node-exporter/metrics.tsv");
     known.extend(catalogue("alert-router/metrics.tsv"));
     known.extend(catalogue("dashboards/foreign/prometheus.tsv"));
+    known.extend(catalogue("dashboards/foreign/provisioner.tsv"));
     known.extend(rule_expressions().into_iter().map(|(name, _)| name));
     for (where_, expr) in expressions() {
         let mut found = BTreeSet::new();
@@ -442,7 +444,7 @@ fn promtool_takes_the_rules() {
     }
 }
 
-/// Every alert fires, does not fire yet, and clears.
+/// Every alert fires, does not fire yet, and clears; but for the one that always fires.
 #[test]
 fn promtool_proves_the_alerts() {
     let tests = root().join("dashboards/rules/tests/host.yml");
@@ -460,8 +462,9 @@ fn promtool_proves_the_alerts() {
             .iter()
             .filter(|it| it.starts_with(&format!("{alert}\n")))
             .count();
+        let needed = if *alert == "Watchdog" { 1 } else { 3 };
         assert!(
-            fires >= 1 && cases.len() >= 3,
+            fires >= 1 && cases.len() >= needed,
             "{alert} has {} cases, in {fires} of which it fires",
             cases.len()
         );

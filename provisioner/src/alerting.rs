@@ -110,13 +110,19 @@ pub(crate) fn configuration(
         "route:\n  receiver: team\n  group_by: [alertname, instance]\n  group_wait: {}\n  group_interval: {}\n  repeat_interval: 4h\n",
         pace.wait, pace.interval
     ));
+    // It always fires: what is told is that it does not.
+    text.push_str("  routes:\n  - receiver: nobody\n    matchers: [alertname=Watchdog]\n");
     if pager.is_some() {
-        text.push_str("  routes:\n  - receiver: pager\n    matchers: ['severity=\"critical\"']\n    continue: true\n  - receiver: team\n");
+        text.push_str("  - receiver: pager\n    matchers: ['severity=\"critical\"']\n    continue: true\n  - receiver: team\n");
     }
-    text.push_str(&format!("receivers:\n- name: team\n{team}"));
+    text.push_str(&format!("receivers:\n- name: nobody\n- name: team\n{team}"));
+    let told = if pager.is_some() { "pager" } else { "team" };
     if let Some(pager) = pager {
         text.push_str(&format!("- name: pager\n{pager}"));
     }
+    text.push_str(&format!(
+        "heartbeats:\n- matchers: [alertname=Watchdog]\n  timeout: 5m\n  receiver: {told}\n"
+    ));
     if let Some(url) = &ways.heartbeat {
         text.push_str(&format!("heartbeat_url: {}\n", quoted(url.expose())));
     }
@@ -166,12 +172,19 @@ mod tests {
         interval: "10s",
     };
     const BEGIN: &str = "# Written by `x`; changes are lost.\n";
-    const ROUTE: &str = "route:\n  receiver: team\n  group_by: [alertname, instance]\n  group_wait: 5s\n  group_interval: 10s\n  repeat_interval: 4h\n";
+    const ROUTE: &str = "route:\n  receiver: team\n  group_by: [alertname, instance]\n  group_wait: 5s\n  group_interval: 10s\n  repeat_interval: 4h\n  routes:\n  - receiver: nobody\n    matchers: [alertname=Watchdog]\n";
+
+    const HEARTBEATS: &str =
+        "heartbeats:\n- matchers: [alertname=Watchdog]\n  timeout: 5m\n  receiver: ";
 
     #[expect(clippy::needless_pass_by_value, reason = "each is made for its case")]
     fn check(ways: Ways, expect: &str) {
         let text = configuration("x", &ways, PACE, &[]);
-        let text = text.strip_prefix(BEGIN).unwrap().replace(ROUTE, "ROUTE\n");
+        let text = text
+            .strip_prefix(BEGIN)
+            .unwrap()
+            .replace(ROUTE, "ROUTE\n")
+            .replace(HEARTBEATS, "HEARTBEATS ");
         assert_eq!(text, expect);
     }
 
@@ -181,13 +194,16 @@ mod tests {
 
     #[test]
     fn ways() {
-        check(Ways::default(), "ROUTE\nreceivers:\n- name: team\n");
+        check(
+            Ways::default(),
+            "ROUTE\nreceivers:\n- name: nobody\n- name: team\nHEARTBEATS team\n",
+        );
         check(
             Ways {
                 pagerduty: secret("key"),
                 ..Ways::default()
             },
-            "ROUTE\nreceivers:\n- name: team\n  pagerduty_configs:\n  - routing_key: \"key\"\n    send_resolved: true\n",
+            "ROUTE\nreceivers:\n- name: nobody\n- name: team\n  pagerduty_configs:\n  - routing_key: \"key\"\n    send_resolved: true\nHEARTBEATS team\n",
         );
         check(
             Ways {
@@ -210,12 +226,12 @@ mod tests {
   smtp_auth_password: "\"p"
   smtp_require_tls: false
 ROUTE
-  routes:
   - receiver: pager
     matchers: ['severity="critical"']
     continue: true
   - receiver: team
 receivers:
+- name: nobody
 - name: team
   slack_configs:
   - send_resolved: true
@@ -226,6 +242,7 @@ receivers:
   pagerduty_configs:
   - routing_key: "key"
     send_resolved: true
+HEARTBEATS pager
 heartbeat_url: "https://h"
 "#,
         );

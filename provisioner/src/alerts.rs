@@ -1,26 +1,27 @@
 //! `provisioner alerts test`: an alert that is none, all the way to the people, and its end.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
     process::ExitCode,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use client::{Client, Method};
+use client::{Method, Url};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{local::State, output};
+use crate::{config, install, local::State, output, see, tunnel::Tunnel};
 
-/// For one answer of alert-router.
-const CALL: Duration = Duration::from_secs(5);
-const MAX_ANSWER: usize = 16 << 20;
+const INFO: &str = "info";
+/// What every receiver is told of.
+pub(crate) const CRITICAL: &str = "critical";
 
 #[derive(Debug, Args)]
 pub(crate) struct TestFlags {
-    /// Where alert-router is [default: that of the local network]
+    /// Where alert-router is [default: that of the environment, or of the local network]
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// State folder of the local network, when it is not the usual one
@@ -29,6 +30,9 @@ pub(crate) struct TestFlags {
     /// How long to wait for every receiver, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
+    /// How bad it says that it is: some receivers are told of critical alerts alone
+    #[arg(long, value_name = "WORD", default_value = INFO, value_parser = [INFO, "warning", CRITICAL])]
+    severity: String,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -36,24 +40,24 @@ pub(crate) struct TestFlags {
 
 /// A way to people.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-struct Way {
-    receiver: String,
-    integration: String,
-    index: u64,
+pub(crate) struct Way {
+    pub(crate) receiver: String,
+    pub(crate) integration: String,
+    pub(crate) index: u64,
 }
 
 /// What came of it.
 #[derive(Debug, Serialize)]
-struct Outcome {
+pub(crate) struct Outcome {
     #[serde(flatten)]
-    way: Way,
+    pub(crate) way: Way,
     /// `firing` or `resolved`.
-    what: &'static str,
+    pub(crate) what: &'static str,
     /// `sent`, `failed`, or `silent` when nothing was heard in time.
-    status: String,
+    pub(crate) status: String,
     /// Since the alert was posted.
-    seconds: Option<f64>,
-    error: String,
+    pub(crate) seconds: Option<f64>,
+    pub(crate) error: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -86,29 +90,34 @@ struct RecordedAlert {
 }
 
 /// An alert-router.
-struct Router {
-    url: String,
-    http: Client,
+pub(crate) struct Router {
+    /// How people find it.
+    name: String,
+    /// What stands before its paths.
+    prefix: String,
+    tunnel: Tunnel,
 }
 
-/// Sends the alert, waits, resolves it, waits, and reports.
-pub(crate) fn test(flags: &TestFlags) -> anyhow::Result<ExitCode> {
-    let url = match &flags.url {
-        Some(url) => url.trim_end_matches('/').to_owned(),
-        None => State::at(flags.state_dir.clone())?
-            .url("alert-router")?
-            .context("no local network runs here; say with --url where alert-router is")?,
+/// Sends the alert, waits, resolves it, waits, and reports. The environment is one that somebody has named, if anybody did.
+pub(crate) fn test(environment: Option<&Path>, flags: &TestFlags) -> anyhow::Result<ExitCode> {
+    let timeout = Duration::from_secs(flags.timeout);
+    let local = match (&flags.url, environment) {
+        (Some(url), _) => Some(url.trim_end_matches('/').to_owned()),
+        (None, Some(_)) => None,
+        (None, None) => State::at(flags.state_dir.clone())?.url("alert-router")?,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start")?;
-    let settings = client::Settings::new("provisioner", CALL);
-    let router = Router {
-        url,
-        http: client::client(&settings).context("cannot make an HTTP client")?,
+    let here = Path::new(".");
+    let has_one_here = here.join(config::FILE).is_file();
+    let outcomes = match (local, environment.or(has_one_here.then_some(here))) {
+        (Some(url), _) => {
+            let router = Router::at(&url)?;
+            install::runtime()?.block_on(router.test(&flags.severity, timeout))?
+        }
+        (None, Some(folder)) => see::test_alert(folder, &flags.severity, timeout)?,
+        (None, None) => bail!(
+            "no local network runs here, and this is no environment's folder; say with -e which environment's alert-router is meant, or with --url where one is"
+        ),
     };
-    let outcomes = runtime.block_on(router.test(Duration::from_secs(flags.timeout)))?;
     let good = outcomes.iter().all(|it| it.status == "sent");
     if flags.json {
         output::say(serde_json::to_string_pretty(&outcomes)?);
@@ -148,11 +157,34 @@ fn report(outcomes: &[Outcome]) {
 }
 
 impl Router {
-    async fn test(&self, timeout: Duration) -> anyhow::Result<Vec<Outcome>> {
+    /// At a URL of its own.
+    fn at(url: &str) -> anyhow::Result<Self> {
+        let prefix = Url::parse(url).with_context(|| format!("{url} is no URL"))?;
+        Ok(Self {
+            name: url.to_owned(),
+            prefix: prefix.path().trim_end_matches('/').to_owned(),
+            tunnel: Tunnel::direct(url)?,
+        })
+    }
+
+    /// On a node, through the connection to it.
+    pub(crate) fn through(name: String, tunnel: Tunnel) -> Self {
+        Self {
+            name,
+            prefix: String::new(),
+            tunnel,
+        }
+    }
+
+    pub(crate) async fn test(
+        &self,
+        severity: &str,
+        timeout: Duration,
+    ) -> anyhow::Result<Vec<Outcome>> {
         let now = jiff::Timestamp::now();
         let labels = json!({
             "alertname": "ProvisionerTest",
-            "severity": "info",
+            "severity": severity,
             "test_id": format!("{:x}", now.as_microsecond()),
         });
         let annotations = json!({
@@ -283,6 +315,13 @@ impl Router {
         Ok((fingerprint.to_owned(), names.collect()))
     }
 
+    /// Receivers that tell somebody.
+    pub(crate) async fn receivers(&self) -> anyhow::Result<BTreeSet<String>> {
+        let all: Vec<Receiver> = self.get("/api/ext/v1/receivers").await?;
+        let some = all.into_iter().filter(|it| !it.integrations.is_empty());
+        Ok(some.map(|it| it.name).collect())
+    }
+
     /// The ways of some receivers, and whether they tell of the end.
     async fn ways(&self, receivers: &[String]) -> anyhow::Result<BTreeMap<Way, bool>> {
         let all: Vec<Receiver> = self.get("/api/ext/v1/receivers").await?;
@@ -301,17 +340,17 @@ impl Router {
     }
 
     async fn post(&self, alerts: &Value) -> anyhow::Result<()> {
-        self.call(Method::POST, "/api/v2/alerts", Some(alerts.to_string()))
+        self.call(Method::POST, "/api/v2/alerts", Some(alerts))
             .await
             .map(drop)
     }
 
     async fn get<T: for<'de> Deserialize<'de>>(&self, path: &str) -> anyhow::Result<T> {
-        let body = self.call(Method::GET, path, None).await?;
-        serde_json::from_slice(&body).with_context(|| {
+        let answer = self.call(Method::GET, path, None).await?;
+        serde_json::from_value(answer).with_context(|| {
             format!(
-                "{}{path} answers with something else than an alert-router",
-                self.url
+                "{} answers at {path} with something else than an alert-router",
+                self.name
             )
         })
     }
@@ -320,29 +359,10 @@ impl Router {
         &self,
         method: Method,
         path: &str,
-        body: Option<String>,
-    ) -> anyhow::Result<Vec<u8>> {
-        let url = format!("{}{path}", self.url);
-        let mut request = self.http.request(method, &url);
-        if let Some(body) = body {
-            request = request
-                .header(client::header::CONTENT_TYPE, "application/json")
-                .body(body);
-        }
-        let response = request.send().await.with_context(|| {
-            format!(
-                "alert-router does not answer at {}; is it running?",
-                self.url
-            )
-        })?;
-        let status = response.status();
-        let body = client::body(response, MAX_ANSWER)
-            .await
-            .with_context(|| format!("cannot read the answer of {url}"))?;
-        if !status.is_success() {
-            let text: String = String::from_utf8_lossy(&body).chars().take(200).collect();
-            bail!("{url} answers {status}: {text}");
-        }
-        Ok(body)
+        body: Option<&Value>,
+    ) -> anyhow::Result<Value> {
+        let path = format!("{}{path}", self.prefix);
+        let answer = self.tunnel.ask(method, Some(&path), body).await;
+        answer.with_context(|| format!("{} does not answer as it should", self.name))
     }
 }

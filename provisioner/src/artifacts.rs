@@ -49,6 +49,8 @@ pub(crate) struct Artifacts {
     downloads: Downloads,
     /// What was looked at already: every node wants the same.
     found: Mutex<BTreeMap<String, Artifact>>,
+    /// Whether versions are enough, and no file is looked at or downloaded.
+    names_alone: bool,
 }
 
 /// How sure it is that a program is what it should be.
@@ -83,6 +85,13 @@ impl Artifacts {
         Self::of(folder, config, beside, downloads)
     }
 
+    /// The same for who installs nothing: programs are known by name and version, and need not be here.
+    pub(crate) fn load_names(folder: &Path, config: &Config) -> anyhow::Result<Self> {
+        let mut artifacts = Self::load(folder, config)?;
+        artifacts.names_alone = true;
+        Ok(artifacts)
+    }
+
     /// The same, with the folder of our own programs.
     pub(crate) fn of(
         folder: &Path,
@@ -96,6 +105,7 @@ impl Artifacts {
             pins: Pins::load(folder)?,
             downloads,
             found: Mutex::new(BTreeMap::new()),
+            names_alone: false,
         })
     }
 
@@ -108,6 +118,7 @@ impl Artifacts {
         let source = self.sources.get(name);
         let source = source.with_context(|| format!("there is no artifact {name}"))?;
         let (path, sha256) = match &source.from {
+            _ if self.names_alone => (PathBuf::new(), String::new()),
             From::File(path) => {
                 let sha256 = sha256_of(path).with_context(|| self.missing(name, path))?;
                 if let Some(expect) = source.sha256.as_ref().filter(|it| **it != sha256) {

@@ -9,6 +9,8 @@ pub(crate) const PROGRAMS: &str = "/opt/scalar-dl-monitoring";
 pub(crate) const CONFIGURATION: &str = "/etc/scalar-dl-monitoring";
 pub(crate) const STATE: &str = "/var/lib/scalar-dl-monitoring";
 pub(crate) const UNITS: &str = "/etc/systemd/system";
+/// Jolokia's jar.
+pub(crate) const JOLOKIA: &str = "/opt/scalar-dl-monitoring/jolokia/jolokia";
 
 /// Everything that should be on one node.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -20,6 +22,10 @@ pub(crate) struct Desired {
     pub(crate) files: Vec<File>,
     /// In the order in which they are started.
     pub(crate) units: Vec<Unit>,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) agent: Option<Agent>,
+    /// Services of others, with `.service`, whose place ours take: they are stopped as long as they stand here, and run again afterwards.
+    pub(crate) replaced: Vec<String>,
 }
 
 /// A program that is installed as `PROGRAMS/name-version-hash/`, to which the link `PROGRAMS/name` leads.
@@ -75,9 +81,32 @@ pub(crate) struct Unit {
     pub(crate) health: Health,
 }
 
+/// A line in a file of somebody else's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Line {
+    /// The first of these that is there.
+    pub(crate) places: Vec<String>,
+    pub(crate) text: String,
+}
+
+/// Jolokia in Cassandra's JVM: attached to one that runs, and loaded by the next start with a [`Line`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Agent {
+    /// The artifact that it is, and the path of its jar.
+    pub(crate) program: String,
+    pub(crate) jar: String,
+    /// Its options, with its port.
+    pub(crate) options: String,
+    pub(crate) port: u16,
+    /// Files a change of which makes it read its options anew.
+    pub(crate) renewed_by: Vec<String>,
+}
+
 /// What shows that a service does what it should.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Health {
+    /// It is active: what answers nobody, such as a timer.
+    Active,
     /// A GET of this URL from the operator, through the connection to the node, gives 200.
     Get { url: String },
     /// The same as a user. URLs of https are those of a server with a certificate of the environment's authority.
@@ -88,13 +117,45 @@ pub(crate) enum Health {
     },
 }
 
+impl Health {
+    /// The URL that is asked, and who asks. None for what answers nobody.
+    pub(crate) fn asked(&self) -> Option<(&str, Option<(String, Secret)>)> {
+        match self {
+            Self::Active => None,
+            Self::Get { url } => Some((url, None)),
+            Self::GetAs {
+                url,
+                user,
+                password,
+            } => Some((url, Some((user.clone(), password.clone())))),
+        }
+    }
+}
+
 impl Desired {
+    /// Those that our services listen on.
+    pub(crate) fn ports(&self) -> impl Iterator<Item = u16> {
+        self.units.iter().filter_map(|it| it.health.port())
+    }
+
     /// Users whom something belongs to, and who are not made here.
     pub(crate) fn owners(&self) -> impl Iterator<Item = &str> {
         let files = self.files.iter().map(|it| it.owner.as_str());
         let owners = files.chain(self.folders.iter().map(|it| it.owner.as_str()));
         let owners = owners.map(|it| it.split(':').next().unwrap_or(it));
         owners.filter(|it| *it != "root" && !self.users.iter().any(|user| user == it))
+    }
+}
+
+impl Health {
+    /// The port that answers.
+    fn port(&self) -> Option<u16> {
+        match self {
+            Self::Active => None,
+            Self::Get { url } | Self::GetAs { url, .. } => {
+                client::Url::parse(url).ok()?.port_or_known_default()
+            }
+        }
     }
 }
 

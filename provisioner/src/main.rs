@@ -7,21 +7,33 @@ mod config;
 mod desired;
 mod environment;
 mod exec;
+mod hooks;
 mod hosts;
 mod inbox;
 mod install;
+mod interrupt;
 mod local;
 mod lock;
+mod moving_in;
 mod network;
 mod output;
 mod pki;
 mod planning;
 mod private;
+mod progress;
+mod promtool;
 mod remote;
 mod roles;
 mod secrets;
+mod see;
+mod silence;
+mod tunnel;
+mod verify;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
@@ -29,16 +41,15 @@ use clap::{Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "provisioner", version, arg_required_else_help = true)]
 struct Cli {
-    /// The folder of the environment, with its config.json
+    /// The folder of the environment, with its config.json [default: .]
     #[arg(
         short,
         long,
         value_name = "FOLDER",
         global = true,
-        default_value = ".",
         env = "PROVISIONER_ENVIRONMENT"
     )]
-    environment: PathBuf,
+    environment: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -61,6 +72,21 @@ enum Command {
     Start(install::StartFlags),
     /// Take everything of ours away from the nodes
     Uninstall(install::UninstallFlags),
+    /// How environments are: every node, its programs, disks and certificates
+    Status(see::StatusFlags),
+    /// What is wrong, and what to do about it
+    Doctor(see::DoctorFlags),
+    /// What programs of ours wrote on a node
+    Logs(see::LogsFlags),
+    /// A shell on a node, or a command there
+    Ssh(see::SshFlags),
+    /// A way to a program of a monitor, for a browser
+    Open(see::OpenFlags),
+    /// Whether everything works: targets, rules, dashboards, a test alert to every receiver, closed ports
+    Verify(verify::VerifyFlags),
+    /// Moving in beside node_exporter and Alertmanager
+    #[command(subcommand)]
+    MoveIn(moving_in::Command),
     /// Called by ssh
     #[command(hide = true)]
     KnownHost { words: Vec<String> },
@@ -94,7 +120,8 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let folder = &cli.environment;
+    let named = cli.environment.as_deref();
+    let folder = named.unwrap_or(Path::new("."));
     let done = match cli.command {
         Command::New(flags) => environment::new(&flags),
         Command::Validate => environment::validate(folder),
@@ -104,19 +131,30 @@ fn main() -> ExitCode {
         Command::Install(flags) => install::install(folder, &flags),
         Command::Start(flags) => install::start(folder, &flags),
         Command::Uninstall(flags) => install::uninstall(folder, &flags),
+        Command::Status(flags) => see::status(folder, &flags),
+        Command::Doctor(flags) => see::doctor(folder, &flags),
+        Command::Logs(flags) => see::logs(folder, &flags),
+        Command::Ssh(flags) => see::ssh(folder, &flags),
+        Command::Open(flags) => see::open(folder, &flags),
+        Command::Verify(flags) => verify::verify(folder, &flags),
+        Command::MoveIn(command) => moving_in::run(folder, &command),
         Command::KnownHost { words } => remote::known_host(&words),
         Command::Cost(flags) => planning::cost(folder, &flags),
         Command::Capacity(flags) => planning::capacity(folder, &flags),
         Command::Artifacts(command) => artifacts::run(folder, &command),
         Command::Local(command) => local::run(command),
-        Command::Alerts(AlertsCommand::Test(flags)) => alerts::test(&flags),
+        Command::Alerts(AlertsCommand::Test(flags)) => alerts::test(named, &flags),
     };
     match done {
         Ok(code) => code,
         Err(error) => {
             output::complain(&error);
             let is_of_files = error.is::<config::ConfigError>() || error.is::<hosts::HostsError>();
-            ExitCode::from(if is_of_files { 2 } else { 1 })
+            ExitCode::from(match () {
+                () if error.is::<interrupt::Interrupted>() => interrupt::EXIT_CODE,
+                () if is_of_files => 2,
+                () => 1,
+            })
         }
     }
 }

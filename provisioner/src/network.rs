@@ -74,6 +74,25 @@ pub(crate) struct Node {
     pub(crate) host_key: Option<String>,
 }
 
+#[cfg(test)]
+impl Node {
+    /// One with nothing but a name, and addresses that are the same.
+    pub(crate) fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            address: "10.0.0.1".to_owned(),
+            private_address: "10.0.0.1".to_owned(),
+            roles: BTreeSet::new(),
+            zone: None,
+            user: None,
+            port: 22,
+            bastion: None,
+            instance_id: None,
+            host_key: None,
+        }
+    }
+}
+
 /// An environment: its configuration and its machines.
 #[derive(Debug)]
 pub(crate) struct Network {

@@ -42,3 +42,31 @@ pub(crate) fn table(rows: &[Vec<String>]) {
         say(cells.collect::<Vec<_>>().join("  ").trim_end());
     }
 }
+
+/// What several lines say, in one.
+pub(crate) fn one_line(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|it| !it.is_empty());
+    lines.collect::<Vec<_>>().join("; ")
+}
+
+/// Seconds, as people say them.
+pub(crate) fn duration(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m{}s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{}h{}m", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{}d{}h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+
+    #[test]
+    fn durations() {
+        for (seconds, expect) in [(5, "5s"), (65, "1m5s"), (3_700, "1h1m"), (90_000, "1d1h")] {
+            assert_eq!(duration(seconds), expect);
+        }
+    }
+}

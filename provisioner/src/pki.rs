@@ -50,6 +50,16 @@ pub(crate) struct Pki {
 pub(crate) struct Identity {
     pub(crate) certificate: String,
     pub(crate) key: Secret,
+    /// When the certificate does.
+    pub(crate) ends: Timestamp,
+}
+
+/// What a certificate of a node is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Judged {
+    pub(crate) ends: Timestamp,
+    /// Whether this authority has issued it.
+    pub(crate) is_ours: bool,
 }
 
 impl Pki {
@@ -95,20 +105,42 @@ impl Pki {
         &self.certificate
     }
 
-    /// The certificate of a node, made anew when it is time.
-    pub(crate) fn node(&self, node: &Node, now: Timestamp) -> anyhow::Result<Identity> {
+    /// Looks at a certificate in PEM form; None when it is none.
+    pub(crate) fn judge(&self, certificate: &str) -> Option<Judged> {
+        let (_, pem) = parse_x509_pem(certificate.as_bytes()).ok()?;
+        let (_, parsed) = X509Certificate::from_der(&pem.contents).ok()?;
+        Some(Judged {
+            ends: validity(&parsed).1,
+            is_ours: self.has_issued(&parsed),
+        })
+    }
+
+    fn has_issued(&self, certificate: &X509Certificate<'_>) -> bool {
+        let mut issuers = certificate.issuer().iter_common_name();
+        let issuer = issuers.next().and_then(|it| it.as_str().ok());
+        issuer == Some(&name_of(&self.key))
+    }
+
+    /// The certificate of a node, made anew when it is time, or when it is called by another name too.
+    pub(crate) fn node(
+        &self,
+        node: &Node,
+        also: Option<&str>,
+        now: Timestamp,
+    ) -> anyhow::Result<Identity> {
         let files = Private::open(&self.folder)?;
-        let names = names(node);
+        let names = names(node, also);
         let (crt, pem) = (
             format!("{NODES}/{}.crt", node.name),
             format!("{NODES}/{}.key", node.name),
         );
         if let (Some(certificate), Some(key)) = (files.read(&crt)?, files.read(&pem)?)
-            && self.node_holds(&certificate, &key, &names, now)
+            && let Some(ends) = self.node_holds(&certificate, &key, &names, now)
         {
             return Ok(Identity {
                 certificate,
                 key: Secret::new(key),
+                ends,
             });
         }
         let identity = self
@@ -120,26 +152,25 @@ impl Pki {
         Ok(identity)
     }
 
-    /// What cannot be read does not hold: it is ours to make anew.
-    fn node_holds(&self, certificate: &str, key: &str, names: &[String], now: Timestamp) -> bool {
-        let Ok(key) = KeyPair::from_pem(key) else {
-            return false;
-        };
-        let Ok((_, pem)) = parse_x509_pem(certificate.as_bytes()) else {
-            return false;
-        };
-        let Ok((_, parsed)) = X509Certificate::from_der(&pem.contents) else {
-            return false;
-        };
+    /// Until when it does. What cannot be read does not: it is ours to make anew.
+    fn node_holds(
+        &self,
+        certificate: &str,
+        key: &str,
+        names: &[String],
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let key = KeyPair::from_pem(key).ok()?;
+        let (_, pem) = parse_x509_pem(certificate.as_bytes()).ok()?;
+        let (_, parsed) = X509Certificate::from_der(&pem.contents).ok()?;
         let (begin, end) = validity(&parsed);
         let (life, left) = (end.duration_since(begin), end.duration_since(now));
-        let mut issuers = parsed.issuer().iter_common_name();
-        let issuer = issuers.next().and_then(|it| it.as_str().ok());
-        begin <= now
+        let holds = begin <= now
             && left >= life / 3
-            && issuer == Some(&name_of(&self.key))
+            && self.has_issued(&parsed)
             && is_of(&parsed, &key)
-            && names_in(&parsed) == names
+            && names_in(&parsed) == names;
+        holds.then_some(end)
     }
 
     fn issue(&self, node: &Node, names: Vec<String>, now: Timestamp) -> anyhow::Result<Identity> {
@@ -160,21 +191,25 @@ impl Pki {
         ];
         last(&mut params, now, NODE)?;
         let issuer = Issuer::new(authority(&self.key, now)?, &self.key);
+        let made = params.signed_by(&key, &issuer)?;
+        let (_, parsed) = X509Certificate::from_der(made.der())?;
         Ok(Identity {
-            certificate: params.signed_by(&key, &issuer)?.pem(),
+            certificate: made.pem(),
             key: Secret::new(key.serialize_pem()),
+            ends: validity(&parsed).1,
         })
     }
 }
 
 /// What a node is called by those who connect to it, each once.
-fn names(node: &Node) -> Vec<String> {
+fn names(node: &Node, also: Option<&str>) -> Vec<String> {
     let all = [
         &node.name,
         &node.address,
         &node.private_address,
         "127.0.0.1",
         "localhost",
+        also.unwrap_or("localhost"),
     ];
     // An address has one form in a certificate and maybe another in the hosts file.
     let all = all.map(|it| match it.parse::<IpAddr>() {
@@ -326,12 +361,17 @@ mod tests {
         let node = node("c-1", "10.0.0.1");
         let (first, identity) = {
             let pki = open(&folder, 0);
-            let identity = pki.node(&node, at(0)).unwrap();
+            let identity = pki.node(&node, None, at(0)).unwrap();
             (pki.certificate().to_owned(), identity)
         };
         let pki = open(&folder, 119);
         assert_eq!(pki.certificate(), first);
-        assert_eq!(pki.node(&node, at(119)).unwrap(), identity);
+        assert_eq!(pki.node(&node, None, at(119)).unwrap(), identity);
+        let judged = pki.judge(&identity.certificate).unwrap();
+        assert!(judged.is_ours && judged.ends == at(180));
+        let stranger = open(&parent.path().join("other"), 0);
+        assert!(!stranger.judge(&identity.certificate).unwrap().is_ours);
+        assert_eq!(pki.judge("none"), None);
         for (path, expect) in [
             ("", 0o700),
             ("ca.crt", 0o600),
@@ -354,11 +394,11 @@ mod tests {
         let pki = open(&folder, 0);
         let c = node("c", "10.0.0.1");
         let path = |name: &str| folder.join("nodes").join(name);
-        let mut last = pki.node(&c, at(0)).unwrap();
+        let mut last = pki.node(&c, None, at(0)).unwrap();
         let mut check = |pki: &Pki, node: &Node, days: i64, what: &str| {
-            let next = pki.node(node, at(days)).unwrap();
+            let next = pki.node(node, None, at(days)).unwrap();
             assert_ne!(next, last, "{what}");
-            assert_eq!(pki.node(node, at(days)).unwrap(), next, "{what}");
+            assert_eq!(pki.node(node, None, at(days)).unwrap(), next, "{what}");
             last = next;
         };
         check(&pki, &c, 121, "less than a third of its life is left");
@@ -373,7 +413,7 @@ mod tests {
         check(&pki, &moved, 100, "a broken certificate");
         fs::write(path("c.key"), "").unwrap();
         check(&pki, &moved, 100, "a broken key");
-        let other = pki.node(&node("d", "10.0.0.3"), at(100)).unwrap();
+        let other = pki.node(&node("d", "10.0.0.3"), None, at(100)).unwrap();
         fs::write(path("c.key"), other.key.expose()).unwrap();
         check(&pki, &moved, 100, "another's key, as after a crash");
         fs::remove_file(folder.join("ca.key")).unwrap();
@@ -386,8 +426,8 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let pki = open(parent.path(), 0);
         let node = node("c", "FE80:0::1");
-        let identity = pki.node(&node, at(0)).unwrap();
-        assert_eq!(pki.node(&node, at(0)).unwrap(), identity);
+        let identity = pki.node(&node, None, at(0)).unwrap();
+        assert_eq!(pki.node(&node, None, at(0)).unwrap(), identity);
     }
 
     #[test]
@@ -399,13 +439,13 @@ mod tests {
         // A crash after the key.
         fs::remove_file(folder.join("ca.crt")).unwrap();
         let second = open(&folder, 0);
-        let identity = first.node(&node, at(0)).unwrap();
-        assert_eq!(second.node(&node, at(0)).unwrap(), identity);
+        let identity = first.node(&node, None, at(0)).unwrap();
+        assert_eq!(second.node(&node, None, at(0)).unwrap(), identity);
         // A year before its end.
         assert_eq!(open(&folder, 3284).certificate(), second.certificate());
         let third = open(&folder, 3286);
         assert_ne!(third.certificate(), second.certificate());
-        assert_eq!(third.node(&node, at(0)).unwrap(), identity);
+        assert_eq!(third.node(&node, None, at(0)).unwrap(), identity);
 
         let text = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
         let (key, certificate) = (text("ca.key"), text("ca.crt"));
@@ -434,7 +474,7 @@ mod tests {
         let node = &node("c", "10.0.0.1");
         let found = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| pki.node(node, at(0)).unwrap()))
+                .map(|_| scope.spawn(|| pki.node(node, None, at(0)).unwrap()))
                 .collect();
             let found = threads.into_iter().map(|it| it.join().unwrap());
             found.collect::<Vec<_>>()
@@ -448,7 +488,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let now = Timestamp::now();
         let pki = Pki::open(parent.path(), now).unwrap();
-        let identity = pki.node(&node("c", "::1"), now).unwrap();
+        let identity = pki.node(&node("c", "::1"), None, now).unwrap();
         let pair = (identity.certificate, identity.key.expose().to_owned());
         let server = acceptor(&pair.0, &pair.1, pki.certificate());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

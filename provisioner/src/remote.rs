@@ -1,17 +1,23 @@
 //! Nodes over SSH: the system's OpenSSH, one connection to each that all commands share. The only effects on other machines come from here.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context as _, bail};
 use openssh::{ControlPersist, ForwardType, KnownHosts, Session, SessionBuilder, Stdio};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    sync::Mutex,
+};
 
 use crate::{
+    artifacts::sha256,
     environment::ssh_config,
     exec::shell_word,
     network::{Network, Node},
@@ -23,17 +29,23 @@ const CONNECT: Duration = Duration::from_secs(15);
 const IDLE: u32 = 60;
 /// What a command may write.
 const MAX_OUTPUT: u64 = 16 << 20;
+/// Runs the script that follows as root.
+pub(crate) const AS_ROOT: &str =
+    "if [ \"$(id -u)\" = 0 ]; then exec sh -c \"$0\"; else exec sudo -n sh -c \"$0\"; fi";
 
 /// Ways to the nodes of a network.
 pub(crate) struct Remotes {
-    /// Sockets and configuration; the connections end when it goes.
-    folder: tempfile::TempDir,
+    /// Connections to bastions, by name: one for all that is done behind it. They end before their folder goes.
+    ways: Mutex<BTreeMap<String, Arc<Session>>>,
+    bastions: Vec<Node>,
     config: PathBuf,
+    /// Sockets and configuration.
+    folder: tempfile::TempDir,
 }
 
 /// A connection to a node.
 pub(crate) struct Remote {
-    session: Session,
+    session: Arc<Session>,
     name: String,
 }
 
@@ -59,6 +71,8 @@ pub(crate) enum ReachError {
     Refused { node: String, source: io::Error },
     #[error("{node}: it cannot be reached")]
     Unreachable { node: String, source: io::Error },
+    #[error("{node}: it cannot be reached, as the way leads over {bastion}, which cannot be")]
+    Way { node: String, bastion: String },
     #[error("{node}: the connection broke off")]
     Broken {
         node: String,
@@ -71,35 +85,107 @@ pub(crate) enum ReachError {
 impl Remotes {
     /// Writes what ssh is told.
     pub(crate) fn open(network: &Network) -> anyhow::Result<Self> {
+        Self::with(network, true)
+    }
+
+    /// The same for one command of ssh, which shares no connection and so leaves none.
+    pub(crate) fn alone(network: &Network) -> anyhow::Result<Self> {
+        Self::with(network, false)
+    }
+
+    fn with(network: &Network, shares: bool) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("provisioner").tempdir();
         let folder = folder.context("cannot make a folder for connections")?;
         let config = folder.path().join("config");
-        let text = configuration(network, folder.path())?;
+        let text = configuration(network, shares.then(|| folder.path()))?;
         fs::write(&config, text).with_context(|| format!("cannot write {}", config.display()))?;
-        Ok(Self { folder, config })
+        let bastions = network.nodes.iter();
+        let bastions = bastions.filter(|it| network.is_bastion(&it.name));
+        Ok(Self {
+            ways: Mutex::default(),
+            bastions: bastions.cloned().collect(),
+            config,
+            folder,
+        })
     }
 
-    /// Connects to a node.
+    /// What ssh is told with `-F`.
+    pub(crate) fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// Connects to bastions, and gives those to which there is no way.
+    pub(crate) async fn closed(&self, patience: Duration) -> BTreeSet<String> {
+        let mut closed = BTreeSet::new();
+        for bastion in &self.bastions {
+            if self.way(bastion, patience).await.is_err() {
+                closed.insert(bastion.name.clone());
+            }
+        }
+        closed
+    }
+
+    /// Connects to a node, over its bastion. That one's connection is made once.
     pub(crate) async fn connect(&self, node: &Node) -> Result<Remote, ReachError> {
+        // ssh's own bound does not hold for the way over a bastion.
+        self.connect_within(node, 3 * CONNECT).await
+    }
+
+    /// Connects to a node within a time.
+    pub(crate) async fn connect_within(
+        &self,
+        node: &Node,
+        patience: Duration,
+    ) -> Result<Remote, ReachError> {
+        let is_way = |it: &&Node| it.name == node.name || node.bastion.as_ref() == Some(&it.name);
+        let way = match self.bastions.iter().find(is_way) {
+            Some(bastion) => Some((bastion, self.way(bastion, patience).await?)),
+            None => None,
+        };
+        let session = match way {
+            Some((bastion, session)) if bastion.name == node.name => session,
+            _ => Arc::new(self.session(node, patience).await?),
+        };
+        let name = node.name.clone();
+        Ok(Remote { session, name })
+    }
+
+    /// The connection to a bastion, for ssh to lead others through.
+    async fn way(&self, bastion: &Node, patience: Duration) -> Result<Arc<Session>, ReachError> {
+        let mut ways = self.ways.lock().await;
+        if let Some(session) = ways.get(&bastion.name)
+            && session.check().await.is_ok()
+        {
+            return Ok(Arc::clone(session));
+        }
+        let session = Arc::new(self.session(bastion, patience).await?);
+        let link = way(self.folder.path(), &bastion.name);
+        // Without it, ssh makes a connection to the bastion for each that is behind it.
+        drop(fs::remove_file(&link));
+        drop(std::os::unix::fs::symlink(session.control_socket(), &link));
+        ways.insert(bastion.name.clone(), Arc::clone(&session));
+        Ok(session)
+    }
+
+    async fn session(&self, node: &Node, patience: Duration) -> Result<Session, ReachError> {
         let mut builder = SessionBuilder::default();
         builder
             .config_file(&self.config)
             .control_directory(self.folder.path())
             .known_hosts_check(KnownHosts::Strict)
-            .connect_timeout(CONNECT)
+            .connect_timeout(CONNECT.min(patience))
             .server_alive_interval(Duration::from_secs(5))
             .control_persist(match std::num::NonZeroUsize::new(IDLE as usize) {
                 Some(seconds) => ControlPersist::IdleFor(seconds),
                 None => ControlPersist::Forever,
             });
         let name = node.name.clone();
-        // ssh's own bound does not hold for the way over a bastion.
-        match tokio::time::timeout(3 * CONNECT, builder.connect_mux(&node.name)).await {
-            Ok(Ok(session)) => Ok(Remote { session, name }),
+        match tokio::time::timeout(patience, builder.connect_mux(&node.name)).await {
+            Ok(Ok(session)) => Ok(session),
             Ok(Err(error)) => Err(ReachError::of(name, error)),
             Err(_elapsed) => Err(ReachError::Late {
                 node: name,
-                seconds: 3 * CONNECT.as_secs(),
+                seconds: patience.as_secs(),
             }),
         }
     }
@@ -125,8 +211,14 @@ impl ReachError {
     }
 }
 
+/// Where ssh finds the connection to a bastion. Names may be too long for a socket's path.
+fn way(folder: &Path, bastion: &str) -> PathBuf {
+    folder.join(format!("way-{:.12}", sha256(bastion.as_bytes())))
+}
+
 /// The user's own configuration does not count here but for keys of the agent: what is said in the environment's files is all there is.
-fn configuration(network: &Network, folder: &Path) -> anyhow::Result<String> {
+/// Connections to bastions are shared in a folder, if there is one.
+fn configuration(network: &Network, folder: Option<&Path>) -> anyhow::Result<String> {
     let own = crate::own_path()?;
     let mut text = String::new();
     for node in &network.nodes {
@@ -138,12 +230,9 @@ fn configuration(network: &Network, folder: &Path) -> anyhow::Result<String> {
                 shell_word(&own.display().to_string())
             );
         }
-        if network.is_bastion(&node.name) {
-            // Those behind it share one connection.
-            text += &format!(
-                "  ControlMaster auto\n  ControlPath {}/%C\n  ControlPersist {IDLE}\n",
-                folder.display()
-            );
+        if let Some(folder) = folder.filter(|_| network.is_bastion(&node.name)) {
+            // Those behind it share its connection.
+            text += &format!("  ControlPath {}\n", way(folder, &node.name).display());
         }
     }
     text += &ssh_config(network);
@@ -194,12 +283,10 @@ impl Remote {
     }
 
     async fn run(&self, script: &str, input: &[u8]) -> Result<Output, openssh::Error> {
-        let as_root =
-            "if [ \"$(id -u)\" = 0 ]; then exec sh -c \"$0\"; else exec sudo -n sh -c \"$0\"; fi";
         let mut child = self
             .session
             .command("sh")
-            .args(["-c", as_root, script])
+            .args(["-c", AS_ROOT, script])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -269,7 +356,10 @@ impl Remote {
 
     /// Ends the connection.
     pub(crate) async fn close(self) {
-        // It ends by itself when this fails.
-        drop(self.session.close().await);
+        // A bastion's is needed by others.
+        if let Some(session) = Arc::into_inner(self.session) {
+            // It ends by itself when this fails.
+            drop(session.close().await);
+        }
     }
 }

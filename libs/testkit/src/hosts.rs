@@ -13,6 +13,7 @@ use crate::Program;
 pub struct Hosts {
     folder: PathBuf,
     tag: String,
+    binds: String,
 }
 
 impl Hosts {
@@ -22,14 +23,28 @@ impl Hosts {
     /// When they do not come up.
     #[must_use]
     pub fn start(folder: &Path, count: usize) -> Option<Self> {
+        Self::start_with(folder, count, &[])
+    }
+
+    /// The same, with folders of this machine that all hosts see read-only, and where they do.
+    ///
+    /// # Panics
+    /// When they do not come up.
+    #[must_use]
+    pub fn start_with(folder: &Path, count: usize, binds: &[(&Path, &str)]) -> Option<Self> {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         if !rustix::process::geteuid().is_root() {
             return None;
         }
+        let binds = binds
+            .iter()
+            .map(|(from, to)| format!("{}={to}", from.display()));
+        let binds: Vec<_> = binds.collect();
         let next = NEXT.fetch_add(1, Ordering::Relaxed);
         let hosts = Self {
             folder: folder.to_owned(),
             tag: format!("sdl{}-{next}", std::process::id()),
+            binds: binds.join(":"),
         };
         hosts.run(&["up", &count.to_string()]);
         Some(hosts)
@@ -45,6 +60,12 @@ impl Hosts {
     #[must_use]
     pub fn known_hosts(&self) -> PathBuf {
         self.folder.join("known_hosts")
+    }
+
+    /// The network that the operator sits in, for a thread to go there.
+    #[must_use]
+    pub fn namespace(&self) -> PathBuf {
+        PathBuf::from(format!("/run/netns/{}-operator", self.tag))
     }
 
     /// A program that runs where the operator sits: from there the bastion alone is reached.
@@ -111,6 +132,7 @@ impl Hosts {
             .args(arguments)
             .env("HOSTS", &self.folder)
             .env("HOSTS_TAG", &self.tag)
+            .env("HOSTS_BIND", &self.binds)
             .stdin(input)
             .output()
             .expect("bash can be started")

@@ -65,6 +65,7 @@ pub fn binary(package: &str) -> PathBuf {
 #[derive(Debug)]
 pub struct Program {
     command: Command,
+    patience: Duration,
 }
 
 /// A program that ended.
@@ -101,7 +102,15 @@ impl Program {
     pub fn at(path: impl AsRef<OsStr>) -> Self {
         Self {
             command: command(path),
+            patience: PATIENCE,
         }
+    }
+
+    /// How long it may take to its end when it is run.
+    #[must_use]
+    pub const fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// Adds arguments.
@@ -128,7 +137,7 @@ impl Program {
     /// Runs it to its end.
     ///
     /// # Panics
-    /// When it cannot be started, or does not end within a minute.
+    /// When it cannot be started, or does not end in time: a minute, or its patience.
     #[must_use]
     pub fn run(mut self) -> Ended {
         let mut child = self
@@ -149,7 +158,7 @@ impl Program {
         };
         let stdout = read(child.stdout.take().map(|it| Box::new(it) as _));
         let stderr = read(child.stderr.take().map(|it| Box::new(it) as _));
-        let status = wait(&mut child);
+        let status = wait(&mut child, self.patience);
         if status.is_none() {
             child.kill().expect("a child can be killed");
             child.wait().expect("a killed child ends");
@@ -255,7 +264,8 @@ impl Running {
     /// When it does not end within a minute.
     pub fn terminate(mut self) -> ExitStatus {
         self.signal(rustix::process::Signal::TERM);
-        wait(&mut self.child).unwrap_or_else(|| panic!("it does not end:\n{}", self.log()))
+        wait(&mut self.child, PATIENCE)
+            .unwrap_or_else(|| panic!("it does not end:\n{}", self.log()))
     }
 
     /// Waits for its end by itself.
@@ -263,7 +273,8 @@ impl Running {
     /// # Panics
     /// When it does not end within a minute.
     pub fn ended(mut self) -> ExitStatus {
-        wait(&mut self.child).unwrap_or_else(|| panic!("it does not end:\n{}", self.log()))
+        wait(&mut self.child, PATIENCE)
+            .unwrap_or_else(|| panic!("it does not end:\n{}", self.log()))
     }
 }
 
@@ -320,8 +331,8 @@ fn command(path: impl AsRef<OsStr>) -> Command {
 }
 
 /// None when it does not end in time.
-fn wait(child: &mut Child) -> Option<ExitStatus> {
-    crate::wait::until(PATIENCE, || {
+fn wait(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
+    crate::wait::until(patience, || {
         child.try_wait().expect("a child can be waited for")
     })
 }

@@ -91,6 +91,14 @@ impl Checker<'_> {
                     .collect::<Result<_, _>>()
                     .map(Held::List)
             }
+            Holds::Services => {
+                let each = |it: &Value| service(it.as_str().unwrap_or_default());
+                list(value)?
+                    .iter()
+                    .map(each)
+                    .collect::<Result<_, _>>()
+                    .map(Held::List)
+            }
             Holds::Texts => {
                 let each = |(name, value): (&String, &Value)| match value.as_str() {
                     Some(text) if !name.is_empty() => Ok((name.clone(), text.to_owned())),
@@ -293,6 +301,18 @@ fn scalar(value: &Value) -> Option<String> {
         Value::String(text) => Some(text.clone()),
         _ => None,
     }
+}
+
+/// The name of a service, as systemd takes it.
+fn service(text: &str) -> Result<String, String> {
+    let is_fine = |it: u8| it.is_ascii_alphanumeric() || b":-_.@".contains(&it);
+    let name = text.strip_suffix(".service").unwrap_or_default();
+    if name.is_empty() || !text.bytes().all(is_fine) {
+        return Err(format!(
+            "expected services of systemd, such as prometheus-node-exporter.service, found {text:?}"
+        ));
+    }
+    Ok(text.to_owned())
 }
 
 /// An address with the length of its network; one without is the address alone.

@@ -27,6 +27,8 @@ pub(super) enum Holds {
     Choices(&'static [&'static str]),
     /// A list of networks, such as `203.0.113.0/24`.
     Networks,
+    /// A list of services of systemd, such as `prometheus.service`.
+    Services,
     /// An object of texts, by names of the user's own.
     Texts,
     /// An object of numbers of ports, by these names.
@@ -295,6 +297,11 @@ pub(super) const KEYS: &[Key] = &[
         "remote_write",
         Holds::Objects(REMOTE_WRITE),
         "Where Prometheus sends its samples, too.",
+    ),
+    key(
+        "replaces",
+        Holds::Services,
+        "Services of others on the nodes whose place ours take: stopped while they stand here, and running again afterwards.",
     ),
     key(
         "retention",

@@ -57,7 +57,9 @@ fn property(key: &Key) -> Value {
         Holds::Choices(choices) => {
             json!({"type": "array", "items": {"enum": choices}, "uniqueItems": true})
         }
-        Holds::Networks => json!({"type": "array", "items": {"type": "string"}}),
+        Holds::Networks | Holds::Services => {
+            json!({"type": "array", "items": {"type": "string"}})
+        }
         Holds::Texts => json!({"type": "object", "additionalProperties": {"type": "string"}}),
         Holds::Ports(names) => {
             let port = json!({"type": ["integer", "string"], "minimum": 1, "maximum": 65535});

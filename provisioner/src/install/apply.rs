@@ -1,13 +1,16 @@
 //! Makes changes on a node: one stream with all that is new, and the script that puts it into its places. What was there is kept until it is
 //! known that the new runs, and a script that puts it back.
 
-use std::{fmt::Write as _, fs, time::Duration};
+use std::{fmt::Write as _, fs, sync::LazyLock, time::Duration};
 
 use anyhow::{Context as _, bail};
 
-use super::changes::Changes;
+use super::{
+    changes::{Attach, Changes},
+    found::JVM,
+};
 use crate::{
-    desired::{CONFIGURATION, Desired, Form, PROGRAMS, STATE, Unit},
+    desired::{Agent, CONFIGURATION, Desired, Form, JOLOKIA, PROGRAMS, STATE, Unit},
     exec::shell_word,
     remote::Remote,
 };
@@ -17,32 +20,52 @@ const PATIENCE: Duration = Duration::from_secs(900);
 /// For what is small.
 const SHORT: Duration = Duration::from_secs(120);
 
-/// Unpacks the stream and runs what is in it. What a run left behind that was killed is taken away.
+/// Names what a run leaves on a node until it has ended.
+static RUN: LazyLock<String> = LazyLock::new(|| {
+    let now = jiff::Timestamp::now().as_millisecond();
+    format!("{now}-{}", std::process::id())
+});
+
+/// Unpacks the stream and runs what is in it. Only what came whole takes the lock: what comes over a connection that died with its bastion
+/// may wait for its rest, and is given up when nobody waits for it any more. What runs left behind that were killed is taken away.
 const RECEIVE: &str = r#"
 set -eu
 umask 077
 mkdir -p STATE
-exec 9>STATE/lock
-flock -n 9 || { echo "somebody else changes this machine at the moment" >&2; exit 75; }
-rm -rf STATE/staging STATE/previous
-mkdir STATE/staging
-cd STATE/staging
-tar -xf -
+cd STATE
+mkdir staging-RUN
+gives_up() { cd /; rm -rf STATE/staging-RUN; exit $1; }
+(cd staging-RUN && timeout PATIENCE tar -xf -) || {
+  code=$?
+  # tar does not always say so.
+  df -Pk . | { read -r _; read -r _ _ _ free _; [ "$free" -gt 1024 ] || echo "the disk is full: no space is left in STATE" >&2; }
+  gives_up $code
+}
+[ -f staging-RUN/whole ] || { echo "not all has come" >&2; gives_up 1; }
+exec 9>lock
+flock -n 9 || { echo "somebody else changes this machine at the moment" >&2; gives_up 75; }
+find . -maxdepth 1 -name 'staging*' ! -name staging-RUN -exec rm -rf {} +
+rm -rf previous
+cd staging-RUN
 # The connection may end; what has begun is brought to its end.
 trap '' HUP INT TERM PIPE
 sh ./apply.sh >STATE/apply.log 2>&1 || { code=$?; tail -n 5 STATE/apply.log >&2; exit $code; }
+cat warnings 2>/dev/null || :
 cd /
-rm -rf STATE/staging
+rm -rf STATE/staging-RUN
 "#;
 
-/// Sends and does it.
+/// Sends and does it. What did not work, and need not, is told.
 pub(super) async fn apply(
     remote: &Remote,
     desired: &Desired,
     changes: &Changes<'_>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<String>> {
     let stream = stream(desired, changes)?;
-    let script = RECEIVE.replace("STATE", STATE);
+    let script = RECEIVE
+        .replace("STATE", STATE)
+        .replace("RUN", &RUN)
+        .replace("PATIENCE", &PATIENCE.as_secs().to_string());
     let output = remote.script(&script, &stream, PATIENCE).await?;
     if output.code != 0 {
         bail!(
@@ -52,14 +75,14 @@ pub(super) async fn apply(
             output.stderr.trim()
         );
     }
-    Ok(())
+    Ok(output.stdout.lines().map(str::to_owned).collect())
 }
 
-/// Puts back what was there before the last changes.
+/// Puts back what was there before the changes of this run.
 pub(super) async fn roll_back(remote: &Remote) -> anyhow::Result<()> {
-    // Without it nothing was changed yet.
-    let script =
-        format!("[ ! -f {STATE}/previous/rollback.sh ] || sh {STATE}/previous/rollback.sh");
+    // Without it this run has changed nothing yet.
+    let way_back = format!("{STATE}/previous/rollback-{}.sh", *RUN);
+    let script = format!("[ ! -f {way_back} ] || sh {way_back}");
     let output = remote.script(&script, &[], SHORT).await?;
     if output.code != 0 {
         bail!(
@@ -114,6 +137,7 @@ fn stream(desired: &Desired, changes: &Changes<'_>) -> anyhow::Result<Vec<u8>> {
         let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         add(&format!("p{at}"), &bytes)?;
     }
+    add("whole", b"")?;
     Ok(tar.into_inner()?)
 }
 
@@ -159,7 +183,8 @@ fn script(desired: &Desired, changes: &Changes<'_>) -> String {
     }
     // What rollback.sh puts back.
     line(format!(
-        "rm -rf {STATE}/previous\nmkdir {STATE}/previous\ncp rollback.sh {STATE}/previous/"
+        "rm -rf {STATE}/previous\nmkdir {STATE}/previous\ncp rollback.sh {STATE}/previous/rollback-{}.sh",
+        *RUN
     ));
     line(format!(
         "if [ -f {STATE}/manifest ]; then cp -p {STATE}/manifest {STATE}/previous/manifest; fi"
@@ -181,11 +206,12 @@ fn script(desired: &Desired, changes: &Changes<'_>) -> String {
             "if [ -L {PROGRAMS}/{name} ]; then cp -P {PROGRAMS}/{name} {STATE}/previous/l-{name}; fi"
         ));
     }
-    let pending: String = changes
-        .restarted
-        .iter()
-        .map(|it| format!("{}\\n", it.name))
-        .collect();
+    for (at, (path, _)) in changes.lines_added.iter().enumerate() {
+        line(format!("cp -p {} {STATE}/previous/e{at}", shell_word(path)));
+    }
+    let agent = changes.attached.map(|it| it.0.program.as_str());
+    let pending = changes.restarted.iter().map(|it| it.name.as_str());
+    let pending: String = pending.chain(agent).map(|it| format!("{it}\\n")).collect();
     line(format!(
         "printf '{pending}' >{STATE}/pending.new\nmv {STATE}/pending.new {STATE}/pending"
     ));
@@ -215,7 +241,22 @@ fn script(desired: &Desired, changes: &Changes<'_>) -> String {
             "ln -sfn {folder} {PROGRAMS}/.{name}.new\nmv -Tf {PROGRAMS}/.{name}.new {PROGRAMS}/{name}"
         ));
     }
-    for unit in &changes.stopped {
+    for (path, added) in &changes.lines_added {
+        let path = shell_word(path);
+        line(format!(
+            "[ -z \"$(tail -c 1 {path})\" ] || echo >>{path}\necho {} >>{path}",
+            shell_word(&added.text)
+        ));
+    }
+    for (path, text) in &changes.lines_removed {
+        line(without_line(&shell_word(path), &shell_word(text)));
+    }
+    for unit in changes
+        .stopped
+        .iter()
+        .map(String::as_str)
+        .chain(changes.replaced.iter().copied())
+    {
         line(format!("systemctl disable --now {unit} 2>/dev/null || :"));
     }
     for path in &changes.removed {
@@ -237,6 +278,14 @@ fn script(desired: &Desired, changes: &Changes<'_>) -> String {
     for unit in &changes.reloaded {
         line(format!("systemctl reload {}", unit.name));
     }
+    for unit in &changes.returned {
+        line(format!(
+            "systemctl enable --now {unit} || echo \"$(hostname): {unit} could not be started again\" >>warnings"
+        ));
+    }
+    if let Some((agent, how)) = changes.attached {
+        line(attach(agent, how));
+    }
     line(format!(
         "cp manifest {STATE}/manifest.new\nmv {STATE}/manifest.new {STATE}/manifest\nrm -f {STATE}/pending"
     ));
@@ -249,6 +298,51 @@ fn script(desired: &Desired, changes: &Changes<'_>) -> String {
         ));
     }
     text
+}
+
+/// Brings the agent into the JVM that runs, with the JVM's own Java and as its user. Cassandra is well without: a failure is told.
+fn attach(agent: &Agent, how: Attach) -> String {
+    let Agent {
+        program,
+        jar,
+        options,
+        port,
+        ..
+    } = agent;
+    let stop = match how {
+        Attach::First => String::new(),
+        Attach::Again => {
+            format!(
+                "launcher stop \"$jvm\" >/dev/null 2>&1 || :\nclosed() {{ ! listens \"$1\"; }}\nuntil_it closed {port} || :"
+            )
+        }
+    };
+    let launcher = launcher(jar);
+    // What the launcher says is too early: in a JVM that is busy the agent listens a little later.
+    format!(
+        r#"{JVM}
+{launcher}
+until_it() {{ for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do "$@" && return; sleep 1; done; return 1; }}
+if [ -n "$jvm" ]; then
+{stop}
+said=$(launcher --config {options} start "$jvm" 2>&1) || :
+until_it listens {port} || echo "{program} could not be attached to Cassandra, and comes with its next start: $(echo "$said" | tr -s "\n" " " | cut -c 1-600)" >>warnings
+fi"#
+    )
+}
+
+/// Jolokia's own program, which speaks to a JVM as the JVM's user, in the JVM's own Java. A busy JVM takes more than the 10 s that Java gives it.
+fn launcher(jar: &str) -> String {
+    format!(
+        r#"launcher() {{ (cd / && timeout 90 runuser -u "$(stat -c %U /proc/$jvm)" -- "$(readlink /proc/$jvm/exe)" -Xmx64m -Dsun.tools.attach.attachTimeout=60000 -cp {jar} org.jolokia.jvmagent.client.AgentLauncher "$@"); }}"#
+    )
+}
+
+/// Takes a line out of a file, which stays the same one. Both are words of a shell.
+fn without_line(path: &str, text: &str) -> String {
+    format!(
+        "if [ -f {path} ]; then grep -vxF -- {text} {path} >{STATE}/line || :; cat {STATE}/line >{path}; rm -f {STATE}/line; fi"
+    )
 }
 
 fn rollback(desired: &Desired, changes: &Changes<'_>) -> String {
@@ -266,6 +360,10 @@ fn rollback(desired: &Desired, changes: &Changes<'_>) -> String {
     for (at, path) in changes.removed.iter().enumerate() {
         let path = shell_word(path);
         line(format!("if [ -f r{at} ]; then cp -p r{at} {path}; fi"));
+    }
+    for (at, (path, _)) in changes.lines_added.iter().enumerate() {
+        let path = shell_word(path);
+        line(format!("if [ -f e{at} ]; then cat e{at} >{path}; fi"));
     }
     for (name, _) in &changes.links {
         line(format!(
@@ -290,6 +388,9 @@ fn rollback(desired: &Desired, changes: &Changes<'_>) -> String {
     ) {
         line(format!("systemctl reload-or-restart {}", unit.name));
     }
+    for unit in &changes.replaced {
+        line(format!("systemctl enable --now {unit}"));
+    }
     line(format!("rm -f {STATE}/pending"));
     text
 }
@@ -298,7 +399,7 @@ fn rollback(desired: &Desired, changes: &Changes<'_>) -> String {
 fn removal(keeps_data: bool) -> String {
     let data = if keeps_data {
         format!(
-            "rm -rf {STATE}/previous {STATE}/staging {STATE}/manifest {STATE}/pending {STATE}/apply.log {STATE}/lock"
+            "rm -rf {STATE}/previous {STATE}/staging* {STATE}/manifest {STATE}/pending {STATE}/apply.log {STATE}/lock"
         )
     } else {
         format!(
@@ -310,10 +411,15 @@ fn removal(keeps_data: bool) -> String {
     } else {
         "while read -r kind name; do case $kind in user) userdel \"$name\" 2>/dev/null ;; esac; done <\"$list\"\n".to_owned()
     };
+    let line = without_line("\"$path\"", "\"$text\"");
+    let launcher = launcher(JOLOKIA);
     format!(
-        "set -u\n[ -f {STATE}/manifest ] || exit 0\nlist=$(mktemp)\ncp {STATE}/manifest \"$list\"\n\
+        "set -u\n[ -f {STATE}/manifest ] || exit 0\nlist=$(mktemp)\ncp {STATE}/manifest \"$list\"\n{JVM}\n{launcher}\n\
+         if [ -f {JOLOKIA} ] && [ -n \"$jvm\" ]; then launcher stop \"$jvm\" >/dev/null 2>&1; fi\n\
          while read -r kind name; do case $kind in unit) systemctl disable --now \"$name\" 2>/dev/null; systemctl reset-failed \"$name\" 2>/dev/null ;; esac; done <\"$list\"\n\
          while read -r kind name; do case $kind in file) rm -f \"$name\" ;; esac; done <\"$list\"\n\
+         while read -r kind name; do case $kind in line) path=${{name%% *}} text=${{name#* }}; {line} ;; esac; done <\"$list\"\n\
+         while read -r kind name; do case $kind in replaced) systemctl enable --now \"$name\" ;; esac; done <\"$list\"\n\
          systemctl daemon-reload\n{data}\n{users}rm -rf {PROGRAMS} {CONFIGURATION}\nrm -f \"$list\"\n"
     )
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::found::Found;
-use crate::desired::{Artifact, Desired, File, Folder, PROGRAMS, Unit};
+use crate::desired::{Agent, Artifact, Desired, File, Folder, Line, PROGRAMS, Unit};
 
 /// What has to be done on a node. Parts of what is desired.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -23,12 +23,33 @@ pub(super) struct Changes<'a> {
     pub(super) restarted: Vec<&'a Unit>,
     pub(super) reloaded: Vec<&'a Unit>,
     pub(super) enabled: Vec<&'a str>,
+    /// Lines to be added, and the files.
+    pub(super) lines_added: Vec<(String, &'a Line)>,
+    /// Lines of ours that should not be there any more: file and text.
+    pub(super) lines_removed: Vec<(String, String)>,
+    /// The agent to be brought into a JVM that runs.
+    pub(super) attached: Option<(&'a Agent, Attach)>,
+    /// Services of others to be stopped, and those that have their place again.
+    pub(super) replaced: Vec<&'a str>,
+    pub(super) returned: Vec<String>,
+    /// Why Cassandra should be started anew, which is only done when somebody says so.
+    pub(super) stateful: Option<String>,
+    /// What else is to be known.
+    pub(super) notes: Vec<String>,
     /// Whether files of systemd's change.
     pub(super) reloads_systemd: bool,
     /// What is to be known as ours from now on.
     pub(super) manifest: BTreeSet<(String, String)>,
     /// Whether that is another than before.
     pub(super) has_new_manifest: bool,
+}
+
+/// How an agent gets into a JVM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Attach {
+    First,
+    /// It is there, with other options.
+    Again,
 }
 
 impl Changes<'_> {
@@ -44,6 +65,13 @@ impl Changes<'_> {
             restarted,
             reloaded,
             enabled,
+            lines_added,
+            lines_removed,
+            attached,
+            replaced,
+            returned,
+            stateful: _,
+            notes: _,
             reloads_systemd: _,
             manifest: _,
             has_new_manifest,
@@ -58,6 +86,11 @@ impl Changes<'_> {
             && restarted.is_empty()
             && reloaded.is_empty()
             && enabled.is_empty()
+            && lines_added.is_empty()
+            && lines_removed.is_empty()
+            && attached.is_none()
+            && replaced.is_empty()
+            && returned.is_empty()
             && !has_new_manifest
     }
 
@@ -74,6 +107,14 @@ impl Changes<'_> {
         }
         self.folders.iter().for_each(|it| say("make", &it.path));
         self.files.iter().for_each(|it| say("write", &it.path));
+        let (added, removed) = (&self.lines_added, &self.lines_removed);
+        added.iter().for_each(|it| say("add a line to", &it.0));
+        removed
+            .iter()
+            .for_each(|it| say("take our line from", &it.0));
+        self.replaced
+            .iter()
+            .for_each(|it| say("stop, for ours takes its place:", it));
         self.stopped.iter().for_each(|it| say("stop", it));
         self.removed.iter().for_each(|it| say("remove", it));
         self.enabled.iter().for_each(|it| say("enable", it));
@@ -81,6 +122,16 @@ impl Changes<'_> {
             .iter()
             .for_each(|it| say("restart", &it.name));
         self.reloaded.iter().for_each(|it| say("reload", &it.name));
+        if let Some((agent, how)) = &self.attached {
+            let how = match how {
+                Attach::First => "attach",
+                Attach::Again => "attach again",
+            };
+            say(how, &format!("{} to Cassandra", agent.program));
+        }
+        self.returned
+            .iter()
+            .for_each(|it| say("start again, as it was before us:", it));
         lines
     }
 }
@@ -95,6 +146,19 @@ pub(super) fn changes<'a>(
         manifest: manifest(desired),
         ..Changes::default()
     };
+    lines(desired, found, &mut changes);
+    for unit in &desired.replaced {
+        let state = found.units.get(unit).cloned().unwrap_or_default();
+        let entry = ("replaced".to_owned(), unit.clone());
+        let runs = state.is_active || state.is_enabled;
+        if runs {
+            changes.replaced.push(unit);
+        }
+        // What never was there need not come back.
+        if runs || found.manifest.contains(&entry) {
+            changes.manifest.insert(entry);
+        }
+    }
     changes.users = desired
         .users
         .iter()
@@ -131,6 +195,12 @@ pub(super) fn changes<'a>(
         match kind.as_str() {
             "file" => changes.removed.push(name.clone()),
             "unit" => changes.stopped.push(name.clone()),
+            "line" => {
+                let (path, text) = name.split_once(' ').unwrap_or((name, ""));
+                let line = (path.to_owned(), text.to_owned());
+                changes.lines_removed.push(line);
+            }
+            "replaced" => changes.returned.push(name.clone()),
             // Folders hold data, and users own them: only uninstall takes them away.
             _ => {}
         }
@@ -146,8 +216,6 @@ pub(super) fn changes<'a>(
         if !state.is_enabled {
             changes.enabled.push(&unit.name);
         }
-        let is_touched =
-            |by: &[String]| by.iter().any(|by| written.iter().any(|it| touches(by, it)));
         let has_new_program = unit
             .program
             .as_deref()
@@ -156,14 +224,34 @@ pub(super) fn changes<'a>(
         let is_restarted = !state.is_active
             || is_pending
             || has_new_program
-            || is_touched(&unit.restarted_by)
+            || is_touched(&unit.restarted_by, &written)
             || written
                 .iter()
                 .any(|it| it.ends_with(&format!("/{}", unit.name)));
         if is_restarted {
             changes.restarted.push(unit);
-        } else if is_touched(&unit.reloaded_by) {
+        } else if is_touched(&unit.reloaded_by, &written) {
             changes.reloaded.push(unit);
+        }
+    }
+    if let (Some(agent), Some(jvm)) = (&desired.agent, &found.jvm) {
+        let has_new_options = is_touched(&agent.renewed_by, &written);
+        let is_pending = found.pending.contains(&agent.program);
+        changes.attached = match &jvm.agent {
+            None => Some((agent, Attach::First)),
+            Some(_) if has_new_options || is_pending => Some((agent, Attach::Again)),
+            Some(_) => None,
+        };
+        let program = desired.programs.iter().find(|it| it.name == agent.program);
+        let folder = program.map(Artifact::folder).unwrap_or_default();
+        let is_other = |it: &&String| {
+            let its = it.trim_end_matches(&format!("/{}", agent.program));
+            its != format!("{PROGRAMS}/{folder}")
+        };
+        if let Some(other) = jvm.agent.as_ref().filter(is_other) {
+            changes.stateful = Some(format!(
+                "Cassandra has {other} in it; {folder} comes with its next start"
+            ));
         }
     }
     // What is gone but kept stays known, so that uninstall finds it.
@@ -177,6 +265,30 @@ pub(super) fn changes<'a>(
     changes
 }
 
+/// Lines in files of others. Where none of the files is there, somebody has to see to it.
+fn lines<'a>(desired: &'a Desired, found: &Found, changes: &mut Changes<'a>) {
+    for line in &desired.lines {
+        let place = line
+            .places
+            .iter()
+            .find_map(|it| Some((it, found.lines.get(it)?)));
+        let Some((path, has)) = place else {
+            changes.notes.push(format!(
+                "there is no {}: put the line `{}` at the end of the file that stands for it",
+                line.places.join(", and no "),
+                line.text
+            ));
+            continue;
+        };
+        if !has {
+            changes.lines_added.push((path.clone(), line));
+        }
+        changes
+            .manifest
+            .insert(("line".to_owned(), format!("{path} {}", line.text)));
+    }
+}
+
 /// `user:group`; a user alone has a group of its name.
 fn owner(owner: &str) -> String {
     if owner.contains(':') {
@@ -184,6 +296,11 @@ fn owner(owner: &str) -> String {
     } else {
         format!("{owner}:{owner}")
     }
+}
+
+/// Whether one of these files was written.
+fn is_touched(by: &[String], written: &[&str]) -> bool {
+    by.iter().any(|by| written.iter().any(|it| touches(by, it)))
 }
 
 /// A path, or the beginning of some that ends with a slash.
@@ -260,6 +377,7 @@ mod tests {
                     url: "http://127.0.0.1:9100/-/healthy".to_owned(),
                 },
             }],
+            ..Desired::default()
         }
     }
 

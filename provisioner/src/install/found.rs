@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     desired::{Desired, PROGRAMS, STATE},
-    remote::{ReachError, Remote},
+    remote::{Output, ReachError, Remote},
 };
 
 /// A node looks through its files and services.
@@ -19,22 +19,41 @@ echo sdl-found 1
 (. /etc/os-release 2>/dev/null; echo "os ${ID:-unknown} ${VERSION_ID:-unknown}")
 echo "machine $(uname -m)"
 echo "clock $(date +%s)"
-[ -d /run/systemd/system ] && echo "systemd $(systemctl --version | head -n 1 | cut -d ' ' -f 2)"
+echo "addresses $(hostname -I 2>/dev/null)"
+[ -d /run/systemd/system ] && systemctl --version | { read -r _ version _; echo "systemd $version"; }
 for needed in sha256sum stat tar readlink systemctl useradd; do command -v $needed >/dev/null || echo "lacks $needed"; done
-for place in /opt /etc /var/lib; do echo "free $(df -Pk $place | tail -n 1 | while read -r _ _ _ free _; do echo "$free"; done) $place"; done
+df -Pk /opt /etc /var/lib | { read -r _; for place in /opt /etc /var/lib; do read -r _ _ _ free _; echo "free $free $place"; done; }
 [ -f STATE/manifest ] && while read -r line; do echo "manifest $line"; done <STATE/manifest
 [ -f STATE/pending ] && while read -r line; do echo "pending $line"; done <STATE/pending
 while read -r kind name; do
   case $kind in
-  file) [ -f "$name" ] && [ ! -L "$name" ] && echo "file $(sha256sum <"$name" | cut -d ' ' -f 1) $(stat -c '%a %U:%G' "$name") $name" ;;
+  file) [ -f "$name" ] && [ ! -L "$name" ] && set -- "$@" "$name" ;;
   folder) [ -d "$name" ] && echo "folder $(stat -c '%a %U:%G' "$name") $name" ;;
   link) [ -L "$name" ] && echo "link $(readlink "$name") $name" ;;
   program) [ -f "$name/.complete" ] && echo "program $name" ;;
   user) id -u "$name" >/dev/null 2>&1 && echo "user $name" ;;
-  unit) echo "unit $(systemctl is-active "$name" 2>/dev/null) $(systemctl is-enabled "$name" 2>/dev/null || :) $(systemctl show -p NRestarts --value "$name" 2>/dev/null) $name" ;;
+  port)
+    for process in $(ss -Hltnp "sport = :$name" 2>/dev/null | grep -o 'pid=[0-9]*' | cut -d = -f 2); do
+      echo "port $name $(grep -o '[^/]*\.service' "/proc/$process/cgroup" | tail -n 1) $(cat "/proc/$process/comm")"
+    done ;;
+  line) path=${name%% *}; [ -f "$path" ] && if grep -qxF -- "${name#* }" "$path"; then echo "line has $path"; else echo "line lacks $path"; fi ;;
+  agent)
+    JVM
+    [ -n "$jvm" ] && echo "jvm $jvm $(if listens "${name%% *}"; then readlink /proc/$jvm/fd/* 2>/dev/null | grep -m 1 "^${name#* }" || echo other; fi)" ;;
+  unit) echo unit enabled=$(systemctl is-enabled "$name" 2>/dev/null) $(systemctl show -p ActiveState -p NRestarts "$name" 2>/dev/null) "$name" ;;
   esac
 done
+# All at once: a process for each would cost more than their contents.
+[ $# = 0 ] || { stat -c 'file %a %U:%G %n' "$@"; sha256sum "$@" | sed 's/^/hash /'; }
 echo sdl-end
+"#;
+
+/// Finds the process of Cassandra, and whether a port of this machine is listened on, with what every system has.
+pub(super) const JVM: &str = r#"
+jvm=$(grep -l '[o]rg.apache.cassandra.service.CassandraDaemon' /proc/[0-9]*/cmdline 2>/dev/null | head -n 1)
+jvm=${jvm#/proc/}
+jvm=${jvm%/cmdline}
+listens() { cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | grep -qi ":$(printf %04x "$1") [0-9a-f]*:0000 0A"; }
 "#;
 
 /// What is on a node of what should be, or was put there before.
@@ -59,6 +78,21 @@ pub(super) struct Found {
     pub(super) programs: BTreeSet<String>,
     pub(super) users: BTreeSet<String>,
     pub(super) units: BTreeMap<String, UnitState>,
+    /// Addresses of its interfaces.
+    pub(super) addresses: BTreeSet<String>,
+    /// Files in which lines of ours should be, and whether they are.
+    pub(super) lines: BTreeMap<String, bool>,
+    pub(super) jvm: Option<Jvm>,
+    /// Who listens on ports of ours: service and program.
+    pub(super) ports: Vec<(u16, String, String)>,
+}
+
+/// A JVM that runs, in which an agent should be.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Jvm {
+    pub(super) process: u32,
+    /// The jar of the agent that answers in it, with the links of its path followed.
+    pub(super) agent: Option<String>,
 }
 
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -70,7 +104,7 @@ pub(super) struct UnitState {
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum FoundError {
+pub(crate) enum FoundError {
     #[error(transparent)]
     Reach(#[from] ReachError),
     #[error(
@@ -91,25 +125,28 @@ pub(super) async fn find(
     user: &str,
     desired: &Desired,
 ) -> Result<Found, FoundError> {
-    let script = SCRIPT.replace("STATE", STATE);
+    let script = SCRIPT.replace("STATE", STATE).replace("JVM", JVM.trim());
     let output = remote
         .script(&script, questions(desired).as_bytes(), PATIENCE)
         .await?;
-    let node = remote.name().to_owned();
-    let said = output.stderr.trim();
-    if let Some(found) = parse(&output.stdout) {
-        return Ok(found);
+    parse(&output.stdout).ok_or_else(|| FoundError::of(remote.name(), user, &output))
+}
+
+impl FoundError {
+    /// Why a script came to no end.
+    pub(crate) fn of(node: &str, user: &str, output: &Output) -> Self {
+        let (node, said) = (node.to_owned(), output.stderr.trim());
+        let said = if said.is_empty() {
+            format!("it ended with {} before it has said all", output.code)
+        } else {
+            said.lines().last().unwrap_or_default().to_owned()
+        };
+        if said.contains("sudo") {
+            let user = user.to_owned();
+            return Self::Sudo { node, user, said };
+        }
+        Self::Said { node, said }
     }
-    let said = if said.is_empty() {
-        format!("it ended with {} before it has said all", output.code)
-    } else {
-        said.lines().last().unwrap_or_default().to_owned()
-    };
-    if said.contains("sudo") {
-        let user = user.to_owned();
-        return Err(FoundError::Sudo { node, user, said });
-    }
-    Err(FoundError::Said { node, said })
 }
 
 /// What is looked at.
@@ -134,8 +171,27 @@ fn questions(desired: &Desired) -> String {
     for file in &desired.files {
         ask("file", &file.path);
     }
-    for unit in &desired.units {
-        ask("unit", &unit.name);
+    for unit in desired
+        .units
+        .iter()
+        .map(|it| &it.name)
+        .chain(&desired.replaced)
+    {
+        ask("unit", unit);
+    }
+    for port in desired.ports() {
+        ask("port", &port.to_string());
+    }
+    for line in &desired.lines {
+        for place in &line.places {
+            ask("line", &format!("{place} {}", line.text));
+        }
+    }
+    if let Some(agent) = &desired.agent {
+        ask(
+            "agent",
+            &format!("{} {PROGRAMS}/{}-", agent.port, agent.program),
+        );
     }
     text
 }
@@ -171,16 +227,37 @@ impl Found {
                 let (kind, name) = rest.split_once(' ')?;
                 self.manifest.insert((kind.to_owned(), name.to_owned()));
             }
+            "addresses" => self.addresses.extend(rest.split(' ').map(str::to_owned)),
+            "line" => {
+                let (has, path) = rest.split_once(' ')?;
+                self.lines.insert(path.to_owned(), has == "has");
+            }
+            "port" => {
+                let mut words = rest.splitn(3, ' ');
+                let port = words.next()?.parse().ok()?;
+                let service = words.next()?.to_owned();
+                self.ports.push((port, service, words.next()?.to_owned()));
+            }
+            "jvm" => {
+                let (process, agent) = rest.split_once(' ')?;
+                self.jvm = Some(Jvm {
+                    process: process.parse().ok()?,
+                    agent: (!agent.is_empty()).then(|| agent.to_owned()),
+                });
+            }
             "pending" => {
                 self.pending.insert(rest.to_owned());
             }
             "file" => {
-                let mut words = rest.splitn(4, ' ');
-                let hash = words.next()?.to_owned();
+                let mut words = rest.splitn(3, ' ');
                 let mode = u32::from_str_radix(words.next()?, 8).ok()?;
                 let owner = words.next()?.to_owned();
-                self.files
-                    .insert(words.next()?.to_owned(), (hash, mode, owner));
+                let file = (String::new(), mode, owner);
+                self.files.insert(words.next()?.to_owned(), file);
+            }
+            "hash" => {
+                let (hash, path) = rest.split_once("  ")?;
+                hash.clone_into(&mut self.files.get_mut(path)?.0);
             }
             "folder" => {
                 let mut words = rest.splitn(3, ' ');
@@ -202,10 +279,11 @@ impl Found {
                 // Of a unit that there is not, some words are missing.
                 let words: Vec<_> = rest.split(' ').collect();
                 let name = (*words.last()?).to_owned();
+                let restarts = words.iter().find_map(|it| it.strip_prefix("NRestarts="));
                 let state = UnitState {
-                    is_active: words.first() == Some(&"active"),
-                    is_enabled: words.get(1) == Some(&"enabled"),
-                    restarts: words.get(2).and_then(|it| it.parse().ok()).unwrap_or(0),
+                    is_active: words.contains(&"ActiveState=active"),
+                    is_enabled: words.contains(&"enabled=enabled"),
+                    restarts: restarts.and_then(|it| it.parse().ok()).unwrap_or(0),
                 };
                 self.units.insert(name, state);
             }
@@ -217,14 +295,15 @@ impl Found {
 
 #[cfg(test)]
 mod tests {
-    use super::{UnitState, parse};
+    use super::{Jvm, UnitState, parse};
 
     #[test]
     fn answers() {
         let found = parse(
             "Welcome to this machine\nsdl-found 1\nos debian 12\nmachine x86_64\nclock 1700000000\nsystemd 252\nlacks tar\n\
-             free 1000 /opt\nmanifest file /etc/x y\npending a.service\nfile abc 600 root:root /etc/x y\nfolder 755 a:a /var/lib/a\n\
-             link a-1-abc /opt/a\nprogram /opt/a-1-abc\nuser a\nunit active enabled 3 a.service\nunit inactive  0 b.service\nnoise\nsdl-end\nmore",
+             free 1000 /opt\nmanifest file /etc/x y\npending a.service\nfile 600 root:root /etc/x y\nhash abc  /etc/x y\nhash abc  /etc/z\nfolder 755 a:a /var/lib/a\n\
+             link a-1-abc /opt/a\nprogram /opt/a-1-abc\nuser a\nunit enabled=enabled NRestarts=3 ActiveState=active a.service\nunit enabled= NRestarts=0 ActiveState=inactive b.service\naddresses 10.0.0.1 fe80::1 \n\
+             line has /etc/a\nline lacks /etc/b\nport 9100 a.service a\nport 9100  b c\njvm 77 /opt/a-1-abc/a\nnoise\nsdl-end\nmore",
         )
         .unwrap();
         assert_eq!(
@@ -249,6 +328,31 @@ mod tests {
         };
         assert_eq!(found.units["a.service"], active);
         assert_eq!(found.units["b.service"], UnitState::default());
+        assert!(found.addresses.contains("fe80::1"));
+        let port = |service: &str, program: &str| (9100, service.to_owned(), program.to_owned());
+        assert_eq!(found.ports, [port("a.service", "a"), port("", "b c")]);
+        assert!(found.lines["/etc/a"] && !found.lines["/etc/b"]);
+        let jvm = |text: &str| {
+            parse(&format!("sdl-found 1\njvm {text}\nsdl-end"))
+                .unwrap()
+                .jvm
+        };
+        let (process, jar) = (77, "/opt/a-1-abc/a".to_owned());
+        assert_eq!(
+            found.jvm,
+            Some(Jvm {
+                process,
+                agent: Some(jar)
+            })
+        );
+        assert_eq!(
+            jvm("77 "),
+            Some(Jvm {
+                process,
+                agent: None
+            })
+        );
+        assert_eq!(jvm("x "), None);
         assert_eq!(parse("sdl-found 1\nos debian 12\n"), None);
         assert_eq!(parse(""), None);
     }

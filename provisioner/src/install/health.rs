@@ -4,14 +4,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use client::{Client, Settings, Tls, Url};
 
-use crate::{
-    desired::{Health, Unit},
-    network::Node,
-    remote::Remote,
-    roles::Materials,
-};
+use crate::{desired::Unit, network::Node, remote::Remote, roles::Materials, tunnel::Tunnel};
 
 /// A service may take so long until it answers.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -19,7 +13,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const STILL: Duration = Duration::from_secs(3);
 /// A service that was started again so often will not get better.
 const CRASHES: u32 = 3;
+/// Between looks: until it is well, and from then on.
 const LOOK: Duration = Duration::from_millis(300);
+const WATCH: Duration = Duration::from_secs(1);
 
 /// Waits for services that were started or reloaded.
 pub(super) async fn wait(
@@ -34,7 +30,7 @@ pub(super) async fn wait(
     let end = Instant::now() + PATIENCE;
     let mut probes = Vec::new();
     for unit in units {
-        probes.push(Probe::new(remote, node, unit, materials).await?);
+        probes.extend(Probe::new(remote, node, unit, materials).await?);
     }
     let mut since = Instant::now();
     let mut restarts = None;
@@ -46,7 +42,8 @@ pub(super) async fn wait(
             Some((_, unit)) => Some(format!("{} does not run", unit.name)),
             None => asked(&probes).await,
         };
-        if problem.is_some() || restarts.as_ref() != Some(&counts) {
+        let is_well = problem.is_none();
+        if !is_well || restarts.as_ref() != Some(&counts) {
             since = Instant::now();
         }
         let before = at_first.get_or_insert_with(|| counts.clone());
@@ -63,7 +60,8 @@ pub(super) async fn wait(
             let problem = problem.unwrap_or_else(|| "it is started again and again".to_owned());
             bail!("{problem}{}", last_words(remote, units).await);
         }
-        tokio::time::sleep(LOOK).await;
+        let left = STILL.saturating_sub(since.elapsed());
+        tokio::time::sleep(if is_well { left.min(WATCH) } else { LOOK }).await;
     }
 }
 
@@ -81,15 +79,17 @@ async fn asked(probes: &[Probe]) -> Option<String> {
 async fn states(remote: &Remote, units: &[&Unit]) -> anyhow::Result<Vec<(bool, u32)>> {
     let names: Vec<_> = units.iter().map(|it| it.name.as_str()).collect();
     let script = format!(
-        "for unit in {}; do echo \"$(systemctl show -p ActiveState --value $unit) $(systemctl show -p NRestarts --value $unit)\"; done",
+        "systemctl show -p ActiveState -p NRestarts {}",
         names.join(" ")
     );
     let output = remote.script(&script, &[], Duration::from_secs(30)).await?;
-    let state = |line: &str| {
-        let (state, restarts) = line.split_once(' ')?;
-        Some((state == "active", restarts.parse().ok()?))
+    // Its order is its own.
+    let state = |unit: &str| {
+        let value = |key| unit.lines().find_map(|it| it.strip_prefix(key));
+        let restarts = value("NRestarts=")?.parse().ok()?;
+        Some((value("ActiveState=")? == "active", restarts))
     };
-    let states: Option<Vec<_>> = output.stdout.lines().map(state).collect();
+    let states: Option<Vec<_>> = output.stdout.split("\n\n").map(state).collect();
     states
         .filter(|it| it.len() == units.len())
         .with_context(|| format!("{}: systemctl says nothing of use", remote.name()))
@@ -115,62 +115,28 @@ async fn last_words(remote: &Remote, units: &[&Unit]) -> String {
 /// What asks one service.
 struct Probe {
     name: String,
-    client: Client,
-    url: Url,
-    login: Option<(String, daemon::Secret)>,
+    tunnel: Tunnel,
 }
 
 impl Probe {
+    /// None for one that answers nobody.
     async fn new(
         remote: &Remote,
         node: &Node,
         unit: &Unit,
         materials: &Materials,
-    ) -> anyhow::Result<Self> {
+    ) -> anyhow::Result<Option<Self>> {
         let name = unit.name.clone();
-        let (url, login) = match &unit.health {
-            Health::Get { url } => (url, None),
-            Health::GetAs {
-                url,
-                user,
-                password,
-            } => (url, Some((user.clone(), password.clone()))),
+        let Some((url, login)) = unit.health.asked() else {
+            return Ok(None);
         };
-        let mut url = Url::parse(url).with_context(|| format!("{name}: {url}"))?;
-        let host = url.host_str().context("it has no host")?.to_owned();
-        let port = url.port_or_known_default().context("it has no port")?;
-        let local = remote.forward(&host, port).await?;
-        let mut settings = Settings::new("provisioner", Duration::from_secs(5));
-        settings.tls = Tls {
-            ca: Some(materials.pki.certificate().to_owned()),
-            server_name: Some(node.name.clone()),
-            ..Tls::default()
-        };
-        url.set_host(Some("127.0.0.1")).context("no host")?;
-        url.set_port(Some(local)).unwrap_or(());
-        let client = client::client(&settings)?;
-        Ok(Self {
-            name,
-            client,
-            url,
-            login,
-        })
+        let tunnel = Tunnel::open(remote, node, url, login, &materials.pki).await?;
+        Ok(Some(Self { name, tunnel }))
     }
 
     /// What is wrong, if anything is.
     async fn problem(&self) -> Option<String> {
-        let mut request = self.client.get(self.url.clone());
-        if let Some((user, password)) = &self.login {
-            request = request.basic_auth(user, Some(password.expose()));
-        }
-        match request.send().await {
-            Ok(response) if response.status().is_success() => None,
-            Ok(response) => Some(format!("{} answers {}", self.name, response.status())),
-            Err(error) => Some(format!(
-                "{} does not answer: {}",
-                self.name,
-                daemon::chain(&error.without_url())
-            )),
-        }
+        let problem = self.tunnel.problem().await?;
+        Some(format!("{} {problem}", self.name))
     }
 }

@@ -3,7 +3,10 @@
 use anyhow::bail;
 
 use super::{changes::Changes, found::Found};
-use crate::{desired::Desired, network::Node};
+use crate::{
+    desired::{Desired, UNITS},
+    network::Node,
+};
 
 /// The oldest systemd that knows what our services are hardened with.
 const SYSTEMD: u32 = 239;
@@ -58,6 +61,42 @@ pub(super) fn check(
                 "{name}: it has no user {owner}: install {owner} first, or take the role from the hosts file"
             );
         }
+    }
+    for (port, service, program) in &found.ports {
+        let is_ours = desired.units.iter().any(|it| it.name == *service);
+        if !is_ours && !desired.replaced.contains(service) {
+            let who = if service.is_empty() { program } else { service };
+            bail!(
+                "{name}: port {port} is taken by {who}: give ours another one in config.json's ports, or name that service in replaces"
+            );
+        }
+    }
+    // Only units share a folder with those of others; a stop in the middle leaves them in the manifest before they are there.
+    for file in desired.files.iter().filter(|it| it.path.starts_with(UNITS)) {
+        let is_ours = found
+            .manifest
+            .contains(&("file".to_owned(), file.path.clone()));
+        let unit = file.path.rsplit('/').next().unwrap_or_default();
+        let state = found.units.get(unit);
+        let is_used = state.is_some_and(|it| it.is_active || it.is_enabled);
+        if !is_ours && (is_used || found.files.contains_key(&file.path)) {
+            bail!(
+                "{name}: there is a {unit} that is not ours: stop and disable it, and move its file away from {UNITS}"
+            );
+        }
+    }
+    // What listens there alone would not start.
+    let is_other = |own: &std::collections::BTreeSet<String>| {
+        let address: Result<std::net::IpAddr, _> = node.private_address.parse();
+        address.is_ok_and(|it| !own.iter().any(|own| own.parse() == Ok(it)))
+    };
+    if !found.addresses.is_empty() && is_other(&found.addresses) {
+        let own: Vec<_> = found.addresses.iter().map(String::as_str).collect();
+        bail!(
+            "{name}: {} is none of its addresses ({}): name the one that the other nodes reach as private_address in the hosts file",
+            node.private_address,
+            own.join(", ")
+        );
     }
     let skew = found.clock - jiff::Timestamp::now().as_second();
     if skew.abs() > SKEW {

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     inbox::{Channel, Message},
-    output,
+    output::{self, duration},
 };
 
 /// What the machine says of a process.
@@ -146,15 +146,6 @@ fn host() -> String {
         system.available_memory() >> 20,
         system.total_memory() >> 20
     )
-}
-
-fn duration(seconds: u64) -> String {
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3600 => format!("{}m{}s", seconds / 60, seconds % 60),
-        3600..86_400 => format!("{}h{}m", seconds / 3600, seconds % 3600 / 60),
-        _ => format!("{}d{}h", seconds / 86_400, seconds % 86_400 / 3600),
-    }
 }
 
 /// `local inbox`: oldest first, as in a conversation. What is kept is shown when nothing runs, too.
@@ -296,13 +287,10 @@ fn follow_files(state: &State, names: &[String]) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{duration, printable};
+    use super::printable;
 
     #[test]
     fn shown() {
-        for (seconds, expect) in [(5, "5s"), (65, "1m5s"), (3_700, "1h1m"), (90_000, "1d1h")] {
-            assert_eq!(duration(seconds), expect);
-        }
         assert_eq!(
             printable("a\u{1b}[31mb\r\nc\n"),
             "a\u{fffd}[31mb\u{fffd}\nc"

@@ -1,15 +1,24 @@
-//! cassandra-exporter beside Cassandra, and Jolokia for the node. Nothing of Cassandra's own is changed: one line in cassandra-env.sh, which
-//! sources jolokia.sh, brings the agent in at the next start.
+//! cassandra-exporter beside Cassandra, and Jolokia for the node: attached to the JVM that runs, and brought in by its next start with the one
+//! line of Cassandra's own files that is ours, which sources jolokia.sh.
 
 use super::{PROMETHEUS, Place, Service, unit::adapted};
-use crate::desired::{CONFIGURATION, File, PROGRAMS};
+use crate::desired::{Agent, CONFIGURATION, File, JOLOKIA as JAR, Line};
 
 const NAME: &str = "cassandra-exporter";
 const JOLOKIA: &str = "jolokia";
 /// The user that Cassandra runs as: it must be there.
 const CASSANDRA: &str = "cassandra";
 /// Jolokia's user.
-const USER: &str = "monitor";
+pub(crate) const USER: &str = "monitor";
+/// Jolokia's options on a node, with its password.
+pub(crate) const OPTIONS: &str = "/etc/scalar-dl-monitoring/jolokia/jolokia.properties";
+/// As packaging/cassandra/jolokia.properties says.
+pub(crate) const PORT: u16 = 8778;
+/// Of Debian's package, and of that for RHEL's kin.
+const ENVIRONMENTS: [&str; 2] = [
+    "/etc/cassandra/cassandra-env.sh",
+    "/etc/cassandra/conf/cassandra-env.sh",
+];
 
 const UNIT: &str = include_str!("../../../packaging/systemd/cassandra-exporter.service");
 const POLICY: &str = include_str!("../../../packaging/cassandra/jolokia-access.xml");
@@ -61,24 +70,29 @@ fn jolokia(place: &mut Place<'_>) -> anyhow::Result<()> {
     let loader = adapted(
         LOADER,
         &[
-            (
-                "/usr/share/cassandra/jolokia.jar",
-                &format!("{PROGRAMS}/{JOLOKIA}/{JOLOKIA}"),
-            ),
-            (
-                "/etc/cassandra/jolokia.properties",
-                &format!("{here}/jolokia.properties"),
-            ),
+            ("/usr/share/cassandra/jolokia.jar", JAR),
+            ("/etc/cassandra/jolokia.properties", OPTIONS),
             ("/etc/cassandra/jolokia.sh", &format!("{here}/jolokia.sh")),
         ],
     )?;
     place.public(JOLOKIA, "jolokia-access.xml", POLICY);
     place.public(JOLOKIA, "jolokia.sh", loader);
     place.desired.files.push(File {
-        path: format!("{here}/jolokia.properties"),
+        path: OPTIONS.to_owned(),
         owner: CASSANDRA.to_owned(),
         mode: 0o600,
         content: format!("{properties}password={password}\n").into(),
+    });
+    place.desired.lines.push(Line {
+        places: ENVIRONMENTS.map(str::to_owned).to_vec(),
+        text: format!(". {here}/jolokia.sh"),
+    });
+    place.desired.agent = Some(Agent {
+        program: JOLOKIA.to_owned(),
+        jar: JAR.to_owned(),
+        options: OPTIONS.to_owned(),
+        port: PORT,
+        renewed_by: vec![format!("{here}/jolokia-access.xml"), OPTIONS.to_owned()],
     });
     Ok(())
 }

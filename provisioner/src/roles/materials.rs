@@ -8,7 +8,14 @@ use std::{
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 
-use crate::{artifacts::Artifacts, network::Network, pki::Pki, planning, secrets::Secrets};
+use crate::{
+    artifacts::Artifacts,
+    network::Network,
+    pki::Pki,
+    planning,
+    promtool::{self, Kind},
+    secrets::Secrets,
+};
 
 /// Larger files are none of those that are meant.
 const MAX_SIZE: u64 = 1 << 20;
@@ -32,6 +39,20 @@ impl Materials {
     /// Reads or makes everything that an environment's nodes need.
     pub(crate) fn open(network: &Network, now: Timestamp) -> anyhow::Result<Self> {
         let artifacts = Artifacts::load(&network.folder, &network.config)?;
+        Self::with(network, artifacts, now)
+    }
+
+    /// The same for who asks programs that were installed: nothing is made but what belongs to an environment that has begun, and programs
+    /// need not be here.
+    pub(crate) fn to_look(network: &Network, now: Timestamp) -> anyhow::Result<Self> {
+        let folder = &network.folder;
+        if !folder.join("pki/ca.crt").exists() {
+            bail!(
+                "{} has no pki/ca.crt: nothing was installed from there; if it was from elsewhere, bring pki and secrets here",
+                folder.display()
+            );
+        }
+        let artifacts = Artifacts::load_names(folder, &network.config)?;
         Self::with(network, artifacts, now)
     }
 
@@ -66,6 +87,21 @@ impl Materials {
                 None => planning::level(config)?.retention,
             },
         })
+    }
+}
+
+impl Materials {
+    /// Whether Prometheus takes what is the user's own.
+    pub(crate) fn check_own(&self) -> anyhow::Result<()> {
+        if self.rules.is_empty() && self.scrapes.is_empty() {
+            return Ok(());
+        }
+        let prometheus = self.artifacts.resolve("prometheus")?;
+        let check = |key, kind, files| {
+            promtool::check(&prometheus, kind, files).with_context(|| format!("config.json: {key}"))
+        };
+        check("rules_folder", Kind::Rules, &self.rules)?;
+        check("scrape_folder", Kind::Scrapes, &self.scrapes)
     }
 }
 

@@ -47,12 +47,12 @@ fn prometheuses(network: &Network) -> impl Iterator<Item = &Node> {
 }
 
 /// The one that runs alert-router: two would each tell people.
-fn alert_routers(network: &Network) -> impl Iterator<Item = &Node> {
+pub(super) fn alert_routers(network: &Network) -> impl Iterator<Item = &Node> {
     let has = !network.config.leaves_out("alert-router");
     monitors(network).take(1).filter(move |_| has)
 }
 
-fn settings(network: &Network) -> anyhow::Result<dashboards::Settings> {
+pub(super) fn settings(network: &Network) -> anyhow::Result<dashboards::Settings> {
     let config = &network.config;
     let grafana = match monitors(network).next() {
         Some(monitor) if !config.leaves_out("grafana") => Some(url(network, monitor, "grafana")?),
@@ -65,6 +65,18 @@ fn settings(network: &Network) -> anyhow::Result<dashboards::Settings> {
         agent_down_for: AGENT_DOWN_FOR.to_owned(),
         can_start_programs: true,
     })
+}
+
+/// The name that people reach a monitor by, when external_url says another than its own.
+pub(super) fn name(network: &Network, node: &Node) -> anyhow::Result<Option<String>> {
+    let given = network.config.text("external_url");
+    let Some(given) = given.filter(|_| node.roles.contains(&Role::Monitor)) else {
+        return Ok(None);
+    };
+    // A URL's address of version 6 is in brackets.
+    let url = Url::parse(given)?;
+    let host = url.host_str().unwrap_or_default();
+    Ok(Some(host.trim_matches(['[', ']']).to_owned()))
 }
 
 /// Where people reach a program of a monitor, for links: the host of external_url, or the monitor's address, and the program's port.

@@ -127,6 +127,13 @@ impl Environment {
         for (name, text) in self.secrets() {
             places.insert(text, format!("<{name}>"));
         }
+        let node = self.network.nodes.iter().find(|it| it.name == node);
+        let identity = self
+            .materials
+            .pki
+            .node(node.unwrap(), None, Timestamp::now());
+        let ends = identity.unwrap().ends.as_second().to_string();
+        places.insert(ends, "<end of the certificate>".to_owned());
         let version = concat!(" ", env!("CARGO_PKG_VERSION"), " ");
         places.insert(version.to_owned(), " <version> ".to_owned());
         places
@@ -163,7 +170,7 @@ fn shown(desired: &Desired) -> String {
         line(format!(
             "unit: {} of {}",
             it.name,
-            it.program.as_deref().unwrap()
+            it.program.as_deref().unwrap_or("nobody")
         ));
         for path in &it.restarted_by {
             line(format!("  restarted by {path}"));
@@ -172,6 +179,15 @@ fn shown(desired: &Desired) -> String {
             line(format!("  reloaded by {path}"));
         }
         line(format!("  health {:?}", it.health));
+    }
+    for it in &desired.lines {
+        line(format!("line: {:?} in {}", it.text, it.places.join(" or ")));
+    }
+    if let Some(it) = &desired.agent {
+        line(format!("agent: {it:?}"));
+    }
+    for it in &desired.replaced {
+        line(format!("replaced: {it}"));
     }
     for file in &desired.files {
         // Of these there are golden files of their own, or they are packaging's as they are.

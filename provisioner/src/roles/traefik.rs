@@ -18,6 +18,8 @@ pub(super) fn add(place: &mut Place<'_>) -> anyhow::Result<()> {
         "--access-log.file=/var/log/traefik/access.log".to_owned(),
         format!("--access-log.checkpoint={STATE}/{NAME}/access-log.place"),
         "--collector.probe".to_owned(),
+        // Traefik's own metrics, which it gives to this machine alone.
+        "--collector.passthrough".to_owned(),
     ];
     // Where everything of ours is; systemd makes it.
     let unit = adapted(

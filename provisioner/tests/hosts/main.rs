@@ -2,6 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod cassandra;
+mod faults;
 mod install;
+mod moving_in;
 mod operator;
 mod packages;
+mod runs;
+mod see;

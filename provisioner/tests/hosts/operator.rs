@@ -1,13 +1,25 @@
 //! Where an operator sits: an environment's folder, and machines in namespaces that only its bastion leads to.
 
-use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
-use testkit::{Ended, Hosts, Program, binary, skip};
+use testkit::{Ended, Hosts, Program, Running, binary, skip};
 
 /// What is looked at before and after: all files but those that the system itself writes.
 pub(crate) const FILES: &str = "find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /var/log \
     -o -path /var/lib/systemd -o -path /var/lib/private -o -path /var/lib/sudo -o -path /var/cache \\) -prune -o -print | grep -v 'sudo_as_admin_successful$\\|^/etc/\\(passwd\\|group\\|shadow\\|gshadow\\|subuid\\|subgid\\)-\\?$' | sort";
+
+/// Starts what stands for Slack and the mail server on a monitor.
+pub(crate) const INBOX: &str = "systemd-run -q --unit=inbox /usr/local/bin/inbox local serve-inbox --http=8025 --smtp=8026 --file=/srv/inbox.jsonl";
+
+/// An installation on many machines takes a while on a few processors.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// An operator's folder, and the machines that are reached from where the operator sits.
 pub(crate) struct Operator {
@@ -18,18 +30,25 @@ pub(crate) struct Operator {
 impl Operator {
     /// A bastion and hosts `n1`, `n2`, … of these roles. None where that cannot be.
     pub(crate) fn start(roles: &[&str]) -> Option<Self> {
+        Self::start_with(roles, &[])
+    }
+
+    /// The same, with folders of this machine that the hosts see.
+    pub(crate) fn start_with(roles: &[&str], binds: &[(&Path, &str)]) -> Option<Self> {
         for program in ["node-exporter", "provisioner"] {
             assert!(binary(program).is_file());
         }
         let folder = tempfile::Builder::new().prefix("hosts").tempdir().unwrap();
         let machines = folder.path().join("machines");
         fs::create_dir(&machines).unwrap();
-        let Some(hosts) = Hosts::start(&machines, roles.len()) else {
+        let Some(hosts) = Hosts::start_with(&machines, roles.len(), binds) else {
             skip("needs root, for machines in namespaces");
             return None;
         };
         let operator = Self { hosts, folder };
-        fs::create_dir(operator.path("env")).unwrap();
+        for name in ["env", "tmp"] {
+            fs::create_dir(operator.path(name)).unwrap();
+        }
         operator.configure(&json!({}));
         let mut list = "defaults: {user: admin, bastion: bastion}\nhosts:\n  - {name: bastion, address: 10.90.0.10, private_address: 10.91.0.10, role: bastion}\n".to_owned();
         for (at, role) in roles.iter().enumerate() {
@@ -74,11 +93,54 @@ impl Operator {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     }
 
+    /// Gives `monitor` a Slack and a mail server of its own, and all of them programs that tell those of alerts; with more keys of config.json.
+    pub(crate) fn watch(&self, monitor: &str, more: &Value) {
+        let prometheus = parts::find("prometheus").unwrap().path;
+        let mut config = json!({
+            "no_notifications": false,
+            "leave_out": ["grafana"],
+            "slack_webhook_url": "http://127.0.0.1:8025/slack",
+            "smtp_smarthost": "127.0.0.1:8026",
+            "smtp_from": "alerts@example.com",
+            "alert_email": "team@example.com",
+            "smtp_require_tls": false,
+        });
+        let keys = config.as_object_mut().unwrap();
+        keys.extend(more.as_object().unwrap().clone());
+        let artifacts = keys.entry("artifacts").or_insert_with(|| json!({}));
+        artifacts["prometheus"] = json!({"path": prometheus});
+        self.configure(&config);
+        let own = binary("provisioner");
+        let receive = "cp /proc/self/fd/0 /usr/local/bin/inbox && chmod +x /usr/local/bin/inbox";
+        assert_eq!(self.hosts.feed(monitor, receive, &own), "");
+        self.shell(monitor, INBOX);
+    }
+
     pub(crate) fn program(&self, arguments: &[&str]) -> Program {
-        self.hosts
-            .operator(&binary("provisioner"))
+        self.by(&binary("provisioner"))
             .args(["-e".as_ref(), self.path("env").as_os_str()])
             .args(arguments)
+            .patience(PATIENCE)
+    }
+
+    /// Any program, where the operator sits. What it leaves of temporary files is in a folder of this operator's.
+    pub(crate) fn by(&self, program: &Path) -> Program {
+        self.hosts.operator(program).env("TMPDIR", self.path("tmp"))
+    }
+
+    /// Starts it; what it says goes to a file, of which the name is given. Its temporary files have a folder of their own, `name.t`.
+    pub(crate) fn begin(&self, arguments: &[&str], name: &str) -> (Running, PathBuf) {
+        let (file, temporary) = (self.path(name), self.path(&format!("{name}.t")));
+        fs::create_dir(&temporary).unwrap();
+        let running = self
+            .by("sh".as_ref())
+            .env("TMPDIR", &temporary)
+            .args(["-c", "file=$0; exec \"$@\" >\"$file\""])
+            .args([&file, &binary("provisioner")])
+            .args(["-e".as_ref(), self.path("env").as_os_str()])
+            .args(arguments)
+            .start();
+        (running, file)
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Ended {

@@ -33,15 +33,15 @@ pub(super) fn add(place: &mut Place<'_>) -> anyhow::Result<()> {
         "--web.route-prefix=/".to_owned(),
     ];
     let environment = place.config().text("environment").unwrap_or_default();
-    let repair = format!(
-        "provisioner -e {} start {{instance}} {{program}}",
-        shell_word(environment)
-    );
+    let command = |words: &str| format!("provisioner -e {} {words}", shell_word(environment));
     let text = alerting::configuration(
         "provisioner install",
         &Ways::of(place.config())?,
         PACE,
-        &[("start", repair)],
+        &[
+            ("install", command("install {instance}")),
+            ("start", command("start {instance} {program}")),
+        ],
     );
     place.secret(NAME, FILE, text);
     place.state(NAME);

@@ -54,6 +54,11 @@ const JOBS: &[Job] = &[
     },
 ];
 
+/// The ledgers' own metrics, which have neither TLS nor a password.
+const LEDGERS: &str = "scalardl";
+const LEDGER_PORT: u16 = 8080;
+const LEDGER_PATH: &str = "/stats/prometheus";
+
 struct Job {
     name: &'static str,
     program: &'static str,
@@ -109,9 +114,12 @@ pub(super) fn add(place: &mut Place<'_>, rules: Vec<dashboards::File>) -> anyhow
         place.secret(NAME, &format!("own-scrapes/{name}"), text.clone());
     }
     for job in JOBS {
-        let targets = targets(place.network, job)?;
+        let port = place.port(job.program);
+        let targets = targets(place.network, job.name, job.program, port)?;
         place.public(NAME, &format!("targets/{}.json", job.name), targets);
     }
+    let ledgers = targets(place.network, LEDGERS, "scalardl-ledger", LEDGER_PORT)?;
+    place.public(NAME, &format!("targets/{LEDGERS}.json"), ledgers);
     remote_writes(place);
     place.web(
         NAME,
@@ -174,6 +182,9 @@ fn configuration(place: &Place<'_>) -> String {
             job.password, job.name
         ));
     }
+    text.push_str(&format!(
+        "- job_name: {LEDGERS}\n  metrics_path: {LEDGER_PATH}\n  file_sd_configs:\n  - files: [targets/{LEDGERS}.json]\n"
+    ));
     let mut writes = config.each("remote_write").enumerate().peekable();
     if writes.peek().is_some() {
         text.push_str("remote_write:\n");
@@ -228,25 +239,25 @@ fn remote_writes(place: &mut Place<'_>) {
 }
 
 /// The targets of a job, with the labels that say what they are.
-fn targets(network: &Network, job: &Job) -> anyhow::Result<String> {
+fn targets(network: &Network, job: &str, program: &str, port: u16) -> anyhow::Result<String> {
     let with = |role| {
         let nodes = network.nodes.iter();
         nodes.filter(move |it| it.roles.contains(&role)).collect()
     };
-    let nodes: Vec<&Node> = match job.name {
+    let nodes: Vec<&Node> = match job {
         "alert-router" => alert_routers(network).collect(),
         "cassandra" => with(Role::Cassandra),
         "prometheus" => prometheuses(network).collect(),
+        LEDGERS => with(Role::ScalarDl),
         "traefik" => with(Role::Traefik),
         _ => network.nodes.iter().collect(),
     };
-    let port = port(&network.config, job.program);
     let each = nodes.into_iter().map(|node| {
         let mut labels = BTreeMap::from([
             ("cluster", prefix(network).to_owned()),
             ("environment", environment(network).to_owned()),
             ("instance", node.name.clone()),
-            ("program", job.program.to_owned()),
+            ("program", program.to_owned()),
             ("role", roles_of(node)),
         ]);
         let more = [("instance_id", &node.instance_id), ("zone", &node.zone)];
