@@ -20,11 +20,11 @@ trap 'rm -rf "$work"' EXIT
 say() { echo "dist: $*" >&2; }
 die() { say "$*"; exit 1; }
 
-# A tool of crates.io, and its features.
+# A tool of crates.io, by the name of its program; and what cargo is told for it.
 tool() {
-	local name=$1 version=$2 root=$cache/cargo/$1-$2
-	shift 2
-	if [ ! -d "$root/bin" ]; then
+	local name=$1 version=$2 program=$3 root=$cache/cargo/$1-$2
+	shift 3
+	if [ ! -x "$root/bin/$program" ]; then
 		say "$name $version is not on this machine: building it (some minutes, once)"
 		cargo install --quiet --locked --root "$root" "$@" "$name@$version" || die "$name does not build"
 	fi
@@ -53,7 +53,7 @@ zig() {
 # The programs, into a folder.
 build() {
 	local program
-	tool cargo-zigbuild 0.24.1
+	tool cargo-zigbuild 0.24.1 cargo-zigbuild
 	zig
 	# Paths of this machine stand in no program. Zig's linker would strip the symbols, too: their names are wanted in backtraces.
 	RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo --remap-path-prefix=$PWD=." CARGO_PROFILE_RELEASE_STRIP=none \
@@ -67,16 +67,16 @@ old_enough() {
 	local program needs
 	for program in "${programs[@]}"; do
 		needs=$(readelf --version-info "$1/$program" | grep -oE 'GLIBC_[0-9.]+' | sort -uV | tail -n 1)
-		say "$program needs ${needs/_/ }"
+		say "$program needs glibc ${needs#GLIBC_}"
 		[ "$(printf '%s\n' "GLIBC_$glibc" "$needs" | sort -V | tail -n 1)" = "GLIBC_$glibc" ] ||
-			die "$program needs ${needs/_/ }, and is to run on $glibc: readelf --version-info $1/$program shows what for"
+			die "$program needs glibc ${needs#GLIBC_}, and is to run on $glibc: readelf --version-info $1/$program shows what for"
 	done
 }
 
 packages() {
 	local from=$1 to=$2 program
 	shift 2
-	tool cargo-deb 3.8.0 --no-default-features --features=static-lzma
+	tool cargo-deb 3.8.0 cargo-deb --no-default-features --features=static-lzma
 	# cargo-deb takes programs from the folder `release` of a folder of targets.
 	mkdir "$work/target"
 	ln -s "$(realpath "$from")" "$work/target/release"
@@ -88,15 +88,19 @@ packages() {
 
 # The files of a package in one folder, for systems without dpkg and for programs below /usr/local.
 archive() {
-	local program=$1 package=$2 folder
+	local program=$1 package=$2 folder file
 	folder=$program-$version-x86_64-linux
 	mkdir -p "$work/archives/$folder"
 	dpkg-deb --extract "$package" "$work/tree"
 	(
 		cd "$work/archives/$folder"
-		[ ! -e "$work/tree/etc/default/$program" ] || mv "$work/tree/etc/default/$program" "$program.default"
+		# Those that would have the same name.
+		for file in default/"$program" sysusers.d/"$program.conf" tmpfiles.d/"$program.conf"; do
+			find "$work/tree" -path "*/$file" -exec mv {} "$program.${file%%[./]*}" \;
+		done
 		rm "$work/tree/usr/share/doc/$program/copyright"
-		find "$work/tree" -type f -exec mv -t . {} +
+		find "$work/tree" -type f -exec mv --no-clobber -t . {} +
+		[ -z "$(find "$work/tree" -type f)" ] || die "two files of $package have the same name"
 		find . -name '*.service' -exec sed -i 's|=/usr/bin/|=/usr/local/bin/|' {} +
 	)
 	rm -r "$work/tree"
@@ -108,7 +112,7 @@ archive() {
 # What each program is made of, in CycloneDX's form. The tool writes beside manifests: into a copy of them.
 bill() {
 	local program
-	tool cargo-cyclonedx 0.5.9
+	tool cargo-cyclonedx 0.5.9 cargo-cyclonedx
 	mkdir "$work/sources"
 	git ls-files -z | tar --create --null --files-from=- | tar --extract --directory="$work/sources"
 	(cd "$work/sources" && cargo cyclonedx --quiet --format=json --spec-version=1.5 --target="$target")
@@ -122,13 +126,15 @@ sign() {
 		say "not signed: DIST_KEY names no key; packaging/README.md says how to make one"
 		return
 	fi
-	[ -r "$DIST_KEY" ] || die "cannot read the key $DIST_KEY, which DIST_KEY names"
-	tool rsign2 0.6.7
-	rsign sign -s "$DIST_KEY" -x dist/SHA256SUMS.minisig -t "scalar-dl-monitoring $version $BUILD_REVISION" dist/SHA256SUMS
+	tool rsign2 0.6.7 rsign
+	rsign sign -s "$DIST_KEY" -x "$work/signature" -t "scalar-dl-monitoring $version $BUILD_REVISION" dist/SHA256SUMS ||
+		die "not signed: $DIST_KEY is no key of minisign, or wants a password and there is no terminal to ask on"
+	mv "$work/signature" dist/SHA256SUMS.minisig
 }
 
 everything() {
 	local program built=$work/programs
+	[ -z "${DIST_KEY:-}" ] || [ -r "$DIST_KEY" ] || die "cannot read $DIST_KEY, which DIST_KEY names"
 	git diff --quiet HEAD || say "the tree has changes that are in no commit"
 	version=$(cargo pkgid --package node-exporter | sed 's/.*[#@]//')
 	build "$built"

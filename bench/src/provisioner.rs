@@ -115,7 +115,7 @@ impl Bench<'_> {
         figures.first.push(self.run(side, &machines, port, all)?);
         let found = machines.found()?;
         if side == Side::Ours {
-            self.environment.keep_certificate_ends(&machines)?;
+            self.environment.keep(&machines, port)?;
         }
         for _ in 0..again {
             figures.nothing.push(self.run(side, &machines, port, 0)?);

@@ -22,10 +22,12 @@ pub(crate) fn complain(error: &anyhow::Error) {
     drop(writeln!(io::stderr(), "provisioner: {error:#}"));
 }
 
-/// Prints rows in columns; the first row is the heading.
+/// Prints rows in columns; the first row is the heading. Each is one line, whatever stands in it.
 pub(crate) fn table(rows: &[Vec<String>]) {
+    let row = |row: &Vec<String>| row.iter().map(|it| printable(&one_line(it))).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(row).collect();
     let mut widths = Vec::new();
-    for row in rows {
+    for row in &rows {
         for (column, cell) in row.iter().enumerate() {
             let width = cell.chars().count();
             match widths.get_mut(column) {
@@ -34,7 +36,7 @@ pub(crate) fn table(rows: &[Vec<String>]) {
             }
         }
     }
-    for row in rows {
+    for row in &rows {
         let cells = row
             .iter()
             .zip(&widths)
@@ -49,6 +51,21 @@ pub(crate) fn one_line(text: &str) -> String {
     lines.collect::<Vec<_>>().join("; ")
 }
 
+/// What came from elsewhere must not steer a terminal.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars()
+        .map(|it| {
+            if it.is_control() && it != '\n' && it != '\t' {
+                '\u{fffd}'
+            } else {
+                it
+            }
+        })
+        .collect::<String>()
+        .trim_end()
+        .to_owned()
+}
+
 /// Seconds, as people say them.
 pub(crate) fn duration(seconds: u64) -> String {
     match seconds {
@@ -61,12 +78,22 @@ pub(crate) fn duration(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::duration;
+    use super::{duration, one_line, printable};
 
     #[test]
     fn durations() {
         for (seconds, expect) in [(5, "5s"), (65, "1m5s"), (3_700, "1h1m"), (90_000, "1d1h")] {
             assert_eq!(duration(seconds), expect);
         }
+    }
+
+    #[test]
+    fn texts() {
+        assert_eq!(
+            printable("a\u{1b}[31mb\r\nc\n"),
+            "a\u{fffd}[31mb\u{fffd}\nc"
+        );
+        assert_eq!(one_line(" a\r\n\n b\n"), "a; b");
+        assert_eq!(one_line(""), "");
     }
 }

@@ -332,16 +332,9 @@ mod tests {
 
     fn node(name: &str, address: &str) -> Node {
         Node {
-            name: name.to_owned(),
             address: "node.example".to_owned(),
             private_address: address.to_owned(),
-            roles: [].into(),
-            zone: None,
-            user: None,
-            port: 22,
-            bastion: None,
-            instance_id: None,
-            host_key: None,
+            ..Node::named(name)
         }
     }
 

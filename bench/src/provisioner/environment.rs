@@ -8,6 +8,7 @@ use std::{
 
 use super::machines::{Cost, Machines, command, output};
 
+const UNIT: &str = "/etc/systemd/system/node-exporter.service";
 /// Where hosts are told when their certificate ends.
 const CERTIFICATE_ENDS: &str = "/var/lib/scalar-dl-monitoring/textfile/certificate.prom";
 
@@ -41,11 +42,17 @@ impl Environment {
         Ok((changed, cost))
     }
 
-    /// Keeps for Ansible what a host knows by our program alone.
-    pub(super) fn keep_certificate_ends(&self, machines: &Machines) -> io::Result<()> {
-        for name in machines.names() {
-            let text = machines.shell(name, &format!("cat {CERTIFICATE_ENDS}"))?;
-            fs::write(self.folder.join("certificate-ends").join(name), text)?;
+    /// Keeps for Ansible what is ours alone: our unit, as a template, and when certificates end.
+    pub(super) fn keep(&self, machines: &Machines, port: u16) -> io::Result<()> {
+        for (name, _, private) in machines.addresses() {
+            let ends = machines.shell(name, &format!("cat {CERTIFICATE_ENDS}"))?;
+            fs::write(self.folder.join("certificate-ends").join(name), ends)?;
+            let unit = machines.shell(name, &format!("cat {UNIT}"))?;
+            let template = unit.replace(
+                &format!("{private}:{port}"),
+                "{{ private_address }}:{{ node_exporter_port }}",
+            );
+            fs::write(self.folder.join("node-exporter.service.j2"), template)?;
         }
         Ok(())
     }

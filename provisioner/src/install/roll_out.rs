@@ -236,16 +236,8 @@ mod tests {
 
     fn node(name: &str, roles: &[Role]) -> Node {
         Node {
-            name: name.to_owned(),
-            address: String::new(),
-            private_address: String::new(),
             roles: BTreeSet::from_iter(roles.iter().copied()),
-            zone: None,
-            user: None,
-            port: 22,
-            bastion: None,
-            instance_id: None,
-            host_key: None,
+            ..Node::named(name)
         }
     }
 

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     inbox::{Channel, Message},
-    output::{self, duration},
+    output::{self, duration, printable},
 };
 
 /// What the machine says of a process.
@@ -190,21 +190,6 @@ pub(super) fn inbox(state: &State, as_json: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What came from elsewhere must not steer a terminal.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|it| {
-            if it.is_control() && it != '\n' && it != '\t' {
-                '\u{fffd}'
-            } else {
-                it
-            }
-        })
-        .collect::<String>()
-        .trim_end()
-        .to_owned()
-}
-
 /// `local logs`.
 pub(super) fn logs(
     state: &State,
@@ -282,18 +267,5 @@ fn follow_files(state: &State, names: &[String]) -> anyhow::Result<()> {
             }
         }
         std::thread::sleep(Duration::from_millis(200));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::printable;
-
-    #[test]
-    fn shown() {
-        assert_eq!(
-            printable("a\u{1b}[31mb\r\nc\n"),
-            "a\u{fffd}[31mb\u{fffd}\nc"
-        );
     }
 }

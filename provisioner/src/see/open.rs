@@ -94,7 +94,9 @@ pub(crate) fn open(folder: &Path, flags: &OpenFlags) -> anyhow::Result<ExitCode>
             Some(Ok(())) => {}
             Some(Err(error)) => {
                 ssh.end().await;
-                return Err(error).context(node.name.clone());
+                let (name, command) = (&node.name, &site.command);
+                return Err(error)
+                    .with_context(|| format!("{name} (see `{command} doctor {name}`)"));
             }
             None => {
                 ssh.end().await;

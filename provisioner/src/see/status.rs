@@ -17,7 +17,7 @@ use super::{
 use crate::{
     install::runtime,
     lock::{Entry, Lock},
-    output::{self, duration},
+    output::{self, duration, printable},
 };
 
 /// What makes a node one that is not well.
@@ -88,11 +88,16 @@ pub(crate) fn status(folder: &Path, flags: &StatusFlags) -> anyhow::Result<ExitC
     if folders.is_empty() {
         folders.push(folder.to_owned());
     }
-    let sites = folders.into_iter().map(|folder| {
-        let site = Site::load(&folder, false).map(Arc::new);
-        (folder, site)
-    });
-    let sites: Vec<_> = sites.collect();
+    let is_alone = folders.len() == 1;
+    let mut sites = Vec::new();
+    for folder in folders {
+        let site = match Site::load(&folder, false) {
+            // Beside others it is told with them.
+            Err(error) if is_alone => return Err(error),
+            site => site.map(Arc::new),
+        };
+        sites.push((folder, site));
+    }
     let all = runtime()?.block_on(async {
         let mut looking = JoinSet::new();
         for (at, (folder, site)) in sites.into_iter().enumerate() {
@@ -259,7 +264,7 @@ impl EnvironmentStatus {
         output::table(&used(&rows));
         for node in &self.nodes {
             for problem in &node.problems {
-                output::say(format!("{}: {problem}", node.name));
+                output::say(printable(&format!("{}: {problem}", node.name)));
             }
         }
     }

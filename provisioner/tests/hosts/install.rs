@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::{Value, json};
+use serde_json::json;
 use testkit::binary;
 
 use crate::operator::Operator;
@@ -105,64 +105,109 @@ fn from_nothing_to_nothing() {
     operator.ends(&["uninstall", "--yes"], 0);
 }
 
-/// The whole of it: agents, Prometheus, alert-router; a dead agent is told with the command that repairs it, which does.
+/// The whole of it, as an operator lives it: a bastion and six hosts with all roles, two monitors among them, from nothing to nothing.
 #[test]
-fn an_alert_and_its_repair() {
-    let Some(operator) = Operator::start(&["cassandra", "traefik", "monitor"]) else {
+fn the_whole_of_it() {
+    let roles = [
+        "cassandra",
+        "traefik",
+        "monitor",
+        "monitor",
+        "scalardl",
+        "host",
+    ];
+    let Some(operator) = Operator::start(&roles) else {
         return;
     };
+    let hosts = ["bastion", "n1", "n2", "n3", "n4", "n5", "n6"];
     for program in ["alert-router", "cassandra-exporter", "traefik-exporter"] {
         assert!(binary(program).is_file());
     }
+    // What stands for the ledger, as far as its own metrics go.
+    let ledger = "cp /proc/self/fd/0 /usr/local/bin/ledger && chmod +x /usr/local/bin/ledger && systemd-run -q --unit=ledger \
+        /usr/local/bin/ledger --web.listen-address=:8080 --web.telemetry-path=/stats/prometheus";
+    assert_eq!(
+        operator.hosts.feed("n5", ledger, &binary("node-exporter")),
+        ""
+    );
     let jolokia = parts::cassandra::Agent::Jolokia26.jar().unwrap();
     operator.watch("n3", &json!({"artifacts": {"jolokia": {"path": jolokia}}}));
-
-    let said = operator.ends(&["install"], 0);
-    assert!(said.contains("4 of 4 nodes changed"), "{said}");
-    let said = operator.ends(&["install"], 0);
-    assert!(said.contains("4 nodes looked at, 0 differ"), "{said}");
-
-    // Nothing of ours listens but on the private address.
-    for host in ["n1", "n2", "n3"] {
-        let listening = operator.shell(host, "ss -Hltn | awk '{print $4}'");
-        for line in listening.lines() {
-            let is_ours = ["9090", "9093", "9100", "9101", "9500"]
-                .iter()
-                .any(|it| line.ends_with(&format!(":{it}")));
-            assert!(!is_ours || line.starts_with("10.91.0."), "{host}: {line}");
-        }
+    let before = hosts.map(|it| operator.files(it));
+    for host in ["n1", "n3"] {
+        operator.shell(host, "systemd-run -q --unit=sampler sh -c 'while :; do cat /proc/[0-9]*/cmdline; sleep 0.1; done >/run/sampled 2>/dev/null'");
     }
-    secrets_are_where_they_belong(&operator);
+
+    let (ended, sampled) = sampled(&operator, &["install"]);
+    assert!(ended.contains("7 of 7 nodes changed"), "{ended}");
+    let said = operator.ends(&["install"], 0);
+    assert!(said.contains("7 nodes looked at, 0 differ"), "{said}");
+    let said = operator.ends(&["verify"], 0);
+    assert!(said.contains("n4"), "{said}");
+    for host in ["n1", "n3"] {
+        operator.shell(host, "systemctl stop sampler");
+    }
+    secrets_are_where_they_belong(&operator, &hosts, &sampled);
 
     operator.shell("n2", "systemctl stop node-exporter");
-    let message = |what: &str| {
+    let messages = |what: &str, way: &str| {
+        let inbox = operator.shell("n3", "cat /srv/inbox.jsonl 2>/dev/null; true");
+        let texts = inbox.lines().map(str::to_owned);
+        let texts = texts.filter(|it| it.contains(what) && it.contains("n2") && it.contains(way));
+        texts.collect::<Vec<_>>()
+    };
+    let told = |what: &str| {
         testkit::eventually(what, Duration::from_secs(360), || {
-            let inbox = operator.shell("n3", "cat /srv/inbox.jsonl 2>/dev/null; true");
-            let messages = inbox
-                .lines()
-                .map(|it| serde_json::from_str::<Value>(it).unwrap());
-            let texts: Vec<_> = messages.map(|it| it.to_string()).collect();
-            let is = |it: &&String, way: &str| {
-                it.contains(what) && it.contains("n2") && it.contains(way)
-            };
-            let slack = texts.iter().find(|it| is(it, "slack"))?;
-            texts.iter().find(|it| is(it, "mail"))?;
-            Some(slack.clone())
+            messages(what, "mail").pop()?;
+            messages(what, "slack").pop()
         })
     };
-    let told = message("AgentDown");
+    let text = told("AgentDown");
     let command = "provisioner -e test start n2 node-exporter";
-    assert!(told.contains(command), "{told}");
+    assert!(
+        text.contains(command) && text.contains("i-00000002"),
+        "{text}"
+    );
     // As it is pasted, beside the environment's folder.
     let words: Vec<_> = command.split(' ').skip(3).collect();
     let said = operator.ends(&words, 0);
     assert!(said.contains("n2: node-exporter.service healthy"), "{said}");
-    message("resolved");
+    told("resolved");
+    // Both of Prometheus have told, and people are told once.
+    assert_eq!(messages("AgentDown", "slack").len(), 2);
+
     operator.ends(&["uninstall", "--yes"], 0);
+    for (host, before) in hosts.iter().zip(&before) {
+        let after = operator.files(host);
+        let left: Vec<_> = after
+            .difference(before)
+            .filter(|it| !it.contains("inbox.jsonl"))
+            .collect();
+        assert!(left.is_empty(), "{host}: {left:?}");
+    }
 }
 
-/// No secret stands in a file that others can read, in the log, or in what processes were started with.
-fn secrets_are_where_they_belong(operator: &Operator) {
+/// What a command says, and the command lines of all that runs on this machine meanwhile.
+fn sampled(operator: &Operator, arguments: &[&str]) -> (String, Vec<u8>) {
+    let is_done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let sampler = scope.spawn(|| {
+            let mut seen = Vec::new();
+            while !is_done.load(std::sync::atomic::Ordering::Relaxed) {
+                for process in fs::read_dir("/proc").unwrap().flatten() {
+                    seen.extend(fs::read(process.path().join("cmdline")).unwrap_or_default());
+                }
+                std::thread::park_timeout(Duration::from_millis(50));
+            }
+            seen
+        });
+        let said = operator.ends(arguments, 0);
+        is_done.store(true, std::sync::atomic::Ordering::Relaxed);
+        (said, sampler.join().unwrap())
+    })
+}
+
+/// No secret stands in a file that others can read, in the log, or in what processes were started with, here and there.
+fn secrets_are_where_they_belong(operator: &Operator, hosts: &[&str], sampled: &[u8]) {
     let secrets = fs::read_dir(operator.path("env/secrets"))
         .unwrap()
         .flatten();
@@ -173,14 +218,18 @@ fn secrets_are_where_they_belong(operator: &Operator) {
         .collect();
     needles.push("127.0.0.1:8025/slack".to_owned());
     assert!(needles.len() > 3, "{}", needles.len());
+    let sampled = String::from_utf8_lossy(sampled);
+    assert!(sampled.contains("ssh"), "nothing was sampled");
+    assert!(needles.iter().all(|it| !sampled.contains(it)));
     let list = operator.path("needles");
     fs::write(&list, needles.join("\n")).unwrap();
     let journal = fs::read_to_string(operator.path("env/journal.log")).unwrap();
     assert!(needles.iter().all(|it| !journal.contains(it)));
-    for host in ["bastion", "n1", "n2", "n3"] {
+    for host in hosts {
         let search = "umask 077; cp /proc/self/fd/0 /run/needles; \
             find / -xdev -type f -perm /077 -size -8M ! -path '/proc/*' -exec grep -lFf /run/needles {} +; \
             journalctl -q --no-pager -o cat | grep -Ff /run/needles; \
+            grep -alFf /run/needles /run/sampled 2>/dev/null; \
             cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' '\\n' | grep -Ff /run/needles; rm /run/needles; true";
         let found = operator.hosts.feed(host, search, &list);
         assert_eq!(found, "", "{host}");
