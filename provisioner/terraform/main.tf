@@ -3,7 +3,7 @@ module "network" {
 
   cluster       = local.cluster
   key_name      = var.aws_key_name
-  allowed_cidrs = var.allowed_cidrs
+  allowed_cidrs = distinct(var.allowed_cidrs)
   bastion       = local.bastion
   nat           = local.level.nat
   ports         = local.ports
@@ -49,6 +49,6 @@ module "service" {
   site_url        = var.site_url
   has_balancer    = local.traefik.count > 0 && (var.site_url != "" || local.level.balancer)
   grafana_port    = local.ports["grafana"]
-  allowed_cidrs   = var.allowed_cidrs
+  allowed_cidrs   = distinct(var.allowed_cidrs)
   security_groups = module.network.security_groups
 }

@@ -48,6 +48,11 @@ variable "allowed_cidrs" {
   description = "From where people may reach the bastion, and clients the entry point: nobody without."
   type        = list(string)
   default     = []
+
+  validation {
+    condition     = alltrue([for it in var.allowed_cidrs : can(cidrnetmask(it))])
+    error_message = "allowed_cidrs takes IPv4 networks such as 203.0.113.0/24: the VPC has no IPv6."
+  }
 }
 
 variable "level" {

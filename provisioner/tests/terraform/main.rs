@@ -66,6 +66,10 @@ fn formatted_and_valid() {
             "at least one Scalar DL ledger",
         ),
         (json!({"leave_out": ["cassandra"]}), "leave_out takes"),
+        (
+            json!({"allowed_cidrs": ["2001:db8::/32"]}),
+            "allowed_cidrs takes IPv4",
+        ),
     ] {
         environment.configure(&more);
         let ended = environment.try_plan(&[]);
@@ -184,6 +188,41 @@ fn data_volumes_are_not_destroyed() {
     refuses(&["-destroy"], "module.cassandra.aws_ebs_volume.data[0]");
     environment.configure(&json!({"cassandra_instance_count": "2"}));
     refuses(&[], "module.cassandra.aws_ebs_volume.data[2]");
+}
+
+/// What is to be done to destroy a network nevertheless: with its data, or but for it.
+#[test]
+fn destroyed_by_intent() {
+    let destroy = [
+        "destroy",
+        "-no-color",
+        "-auto-approve",
+        "--var-file",
+        "config.json",
+    ];
+    let left = |environment: &Environment| {
+        let cloud = environment.cloud()["resources"].clone();
+        let kinds = cloud.as_object().unwrap().iter();
+        let left = kinds.map(|(kind, all)| (kind.clone(), all.as_object().unwrap().len()));
+        left.filter(|it| it.1 > 0).collect::<Vec<_>>()
+    };
+    let Some(environment) = Environment::applied() else {
+        return;
+    };
+    let volume = |name: &str| {
+        format!(
+            "resource \"aws_ebs_volume\" \"{name}\" {{\n lifecycle {{\n prevent_destroy = false\n }}\n}}\n"
+        )
+    };
+    let file = environment.path().join("modules/cassandra/override.tf");
+    fs::write(file, volume("data") + &volume("commitlog")).unwrap();
+    environment.does(&destroy);
+    assert_eq!(left(&environment), []);
+
+    let environment = Environment::applied().unwrap();
+    environment.does(&["state", "rm", "module.cassandra.aws_ebs_volume.data"]);
+    environment.does(&destroy);
+    assert_eq!(left(&environment), [("aws_ebs_volume".to_owned(), 3)]);
 }
 
 /// A replaced machine takes nothing with it but what is its own.
