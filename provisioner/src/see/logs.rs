@@ -76,7 +76,7 @@ async fn show(ssh: &mut Ssh) -> bool {
     true
 }
 
-/// The node knows what is ours there.
+/// The node knows what is ours there. What a timer starts writes more than the timer.
 fn script(flags: &LogsFlags) -> String {
     let lines = match (flags.lines, &flags.since) {
         (None, Some(_)) => "all".to_owned(),
@@ -94,7 +94,7 @@ fn script(flags: &LogsFlags) -> String {
         |program| shell_word(&format!("{program}.service")),
     );
     format!(
-        "units=$(sed -n 's/^unit //p' {STATE}/manifest 2>/dev/null)\n\
+        "units=$(sed -n '/^unit /{{s///p;s/\\.timer$/.service/p}}' {STATE}/manifest 2>/dev/null)\n\
          [ -n \"$units\" ] || {{ echo 'nothing of ours is installed there' >&2; exit 1; }}\n\
          set --\n\
          for unit in {chosen}; do\n\

@@ -153,7 +153,8 @@ fn status_of_what_is_well(operator: &Operator) {
         &format!("{env}: install by "),
         "is being changed by ",
         &format!("{other}\nnot all is known: "),
-        "n2       traefik  z2    node-exporter     healthy",
+        "n2       traefik  z2    i-00000002  node-exporter            healthy",
+        "node-exporter-ebs.timer  active ",
     ] {
         assert!(said.contains(expect), "{expect}: {said}");
     }
@@ -170,7 +171,11 @@ fn doctor_of_what_is_well(operator: &Operator) {
     for (node, check, expect) in [
         ("bastion", "ports", "ours listen on 10.91.0.10 alone"),
         ("n1", "drift", "it has what it should"),
-        ("n2", "services", "healthy: node-exporter, traefik-exporter"),
+        (
+            "n2",
+            "services",
+            "healthy: node-exporter-ebs.timer, node-exporter, traefik-exporter",
+        ),
         ("n3", "targets", "7 are scraped"),
     ] {
         let check = find(checks, &[("node", node), ("check", check)]);
@@ -192,7 +197,7 @@ fn logs(operator: &Operator) {
     for (arguments, expect) in [
         (
             &["logs", "n1", "prometheus"][..],
-            "n1: it runs no prometheus; it runs node-exporter",
+            "n1: it runs no prometheus; it runs node-exporter-ebs.timer node-exporter-ebs node-exporter",
         ),
         (
             &["logs", "n1", "--since", "soon"],
