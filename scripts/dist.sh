@@ -88,15 +88,19 @@ packages() {
 
 # The files of a package in one folder, for systems without dpkg and for programs below /usr/local.
 archive() {
-	local program=$1 package=$2 folder
+	local program=$1 package=$2 folder file
 	folder=$program-$version-x86_64-linux
 	mkdir -p "$work/archives/$folder"
 	dpkg-deb --extract "$package" "$work/tree"
 	(
 		cd "$work/archives/$folder"
-		[ ! -e "$work/tree/etc/default/$program" ] || mv "$work/tree/etc/default/$program" "$program.default"
+		# Those that would have the same name.
+		for file in default/"$program" sysusers.d/"$program.conf" tmpfiles.d/"$program.conf"; do
+			find "$work/tree" -path "*/$file" -exec mv {} "$program.${file%%[./]*}" \;
+		done
 		rm "$work/tree/usr/share/doc/$program/copyright"
-		find "$work/tree" -type f -exec mv -t . {} +
+		find "$work/tree" -type f -exec mv --no-clobber -t . {} +
+		[ -z "$(find "$work/tree" -type f)" ] || die "two files of $package have the same name"
 		find . -name '*.service' -exec sed -i 's|=/usr/bin/|=/usr/local/bin/|' {} +
 	)
 	rm -r "$work/tree"

@@ -91,7 +91,25 @@ pub fn ansible() -> Result<PathBuf, PartError> {
         version: ANSIBLE,
         list: include_str!("../pypi/ansible-core-2.19.14.txt"),
     };
-    made("ansible-core", &wheel, "bin/ansible-playbook", |work| {
+    modules("ansible-core", &wheel, "bin/ansible-playbook")
+}
+
+/// Finds moto in the cache, which answers as AWS' S3 does, or fetches it from PyPI: the folder of its modules, as [`ansible`] does. Its
+/// server is the module `moto.server`.
+///
+/// # Errors
+/// When it cannot be fetched.
+pub fn moto() -> Result<PathBuf, PartError> {
+    let wheel = Wheel {
+        version: "5.2.5",
+        list: include_str!("../pypi/moto-5.2.5.txt"),
+    };
+    modules("moto", &wheel, "bin/moto_server")
+}
+
+/// The modules of a list, in a folder, for Debian's Python.
+fn modules(name: &str, wheel: &Wheel, ready: &str) -> Result<PathBuf, PartError> {
+    made(name, wheel, ready, |work| {
         pip(&Python::debian()?, work, "install", &["--target=made"])?;
         Ok(work.join("made"))
     })

@@ -86,8 +86,9 @@ async fn states(remote: &Remote, units: &[&Unit]) -> anyhow::Result<Vec<(bool, u
     // Its order is its own.
     let state = |unit: &str| {
         let value = |key| unit.lines().find_map(|it| it.strip_prefix(key));
-        let restarts = value("NRestarts=")?.parse().ok()?;
-        Some((value("ActiveState=")? == "active", restarts))
+        // A timer has none.
+        let restarts = value("NRestarts=").map_or(Some(0), |it| it.parse().ok());
+        Some((value("ActiveState=")? == "active", restarts?))
     };
     let states: Option<Vec<_>> = output.stdout.split("\n\n").map(state).collect();
     states

@@ -32,7 +32,7 @@ use crate::{
 /// Nodes that are asked at a time.
 const AT_A_TIME: usize = 32;
 /// For a connection: a node that hangs is to be told within seconds.
-const REACH: Duration = Duration::from_secs(8);
+const REACH: Duration = Duration::from_secs(10);
 /// For all files of ours to be read.
 const DRIFT: Duration = Duration::from_secs(30);
 

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A node says all of this at once, if it says anything.
-const PATIENCE: Duration = Duration::from_secs(8);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Reads the node's own address and names to be resolved from standard input, a kind and a name on each line.
 const SCRIPT: &str = r#"

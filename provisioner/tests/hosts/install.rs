@@ -163,7 +163,10 @@ fn the_whole_of_it() {
     };
     let text = told("AgentDown");
     let command = "provisioner -e test start n2 node-exporter";
-    assert!(text.contains(command), "{text}");
+    assert!(
+        text.contains(command) && text.contains("i-00000002"),
+        "{text}"
+    );
     // As it is pasted, beside the environment's folder.
     let words: Vec<_> = command.split(' ').skip(3).collect();
     let said = operator.ends(&words, 0);

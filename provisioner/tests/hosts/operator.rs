@@ -54,7 +54,7 @@ impl Operator {
         for (at, role) in roles.iter().enumerate() {
             let (number, address) = (at + 1, 21 + at);
             list += &format!(
-                "  - {{name: n{number}, address: 10.91.0.{address}, role: {role}, zone: z{number}}}\n"
+                "  - {{name: n{number}, address: 10.91.0.{address}, role: {role}, zone: z{number}, instance_id: i-{number:08}}}\n"
             );
         }
         fs::write(operator.path("env/hosts.yml"), list).unwrap();

@@ -165,6 +165,11 @@ fn node_exporter_from_nothing_to_nothing() {
     machine.shell("echo 'backup_time_seconds 7' >/var/lib/node-exporter/backup.prom");
     machine.answers(9100, "/metrics", "\nbackup_time_seconds 7\n");
     machine.answers(9100, "/metrics", "\nnode_textfile_scrape_error 0\n");
+    machine.answers(
+        9100,
+        "/metrics",
+        "\nnode_scrape_collector_success{collector=\"systemd\"} 1\n",
+    );
 
     // It has no rights.
     let process = machine.shows(name, "MainPID");

@@ -1,0 +1,113 @@
+//! The state in a bucket, with Terraform's own lock beside it: two people who apply at once, and a lock that somebody left behind.
+
+use std::{fs, net::SocketAddr, thread, time::Duration};
+
+use serde_json::{Value, json};
+use testkit::{Program, Running, eventually, request};
+
+use crate::environment::Environment;
+
+const LOCK: &str = "/states/sandbox/terraform.tfstate.tflock";
+
+/// moto's server, with a bucket.
+fn bucket() -> (Running, SocketAddr) {
+    let python = parts::fetch("python3.11").unwrap().path;
+    let server = Program::at(python)
+        .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", "0"])
+        .env("PYTHONPATH", parts::moto().unwrap())
+        .start();
+    let line = server.line("Running on http://");
+    let (_, address) = line.split_once("http://").unwrap();
+    let address = address.trim().parse().unwrap();
+    let made = request(address, "PUT", "/states", &[], b"").unwrap();
+    assert_eq!(made.0, 200, "{}", String::from_utf8_lossy(&made.2));
+    (server, address)
+}
+
+/// An object of the bucket, as one sees it who may; moto looks whether a request is signed, not by whom.
+fn object(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+    let signed = "AWS4-HMAC-SHA256 Credential=key/20260101/us-east-1/s3/aws4_request";
+    let headers = [("Authorization", signed)];
+    let (status, _, body) = request(address, "GET", path, &headers, b"")?;
+    Some((status, String::from_utf8_lossy(&body).into_owned()))
+}
+
+/// Puts an environment's state into the bucket.
+fn move_state(environment: &Environment, address: SocketAddr) {
+    let backend = format!(
+        r#"terraform {{
+  backend "s3" {{
+    bucket       = "states"
+    key          = "sandbox/terraform.tfstate"
+    region       = "us-east-1"
+    use_lockfile = true
+
+    access_key                  = "key"
+    secret_key                  = "secret"
+    endpoints                   = {{ s3 = "http://{address}" }}
+    use_path_style              = true
+    skip_credentials_validation = true
+    skip_metadata_api_check     = true
+    skip_region_validation      = true
+    skip_requesting_account_id  = true
+  }}
+}}
+"#
+    );
+    fs::write(environment.path().join("backend.tf"), backend).unwrap();
+    environment.does(&["init"]);
+}
+
+#[test]
+fn locks() {
+    let Some(environment) = Environment::new(&json!({})) else {
+        return;
+    };
+    let (_server, address) = bucket();
+    move_state(&environment, address);
+    // One resource is enough, and quick.
+    let target = "-target=module.network.aws_vpc.vpc";
+    environment.plan(&[target]);
+
+    // While the first apply waits for the cloud, a second one is refused, and told who is at it.
+    let held = environment.hold_cloud();
+    let lock = thread::scope(|scope| {
+        let first = scope.spawn(|| environment.terraform(&["apply", "-no-color", "plan.out"]));
+        let lock = eventually("the state is locked", Duration::from_secs(60), || {
+            let (status, lock) = object(address, LOCK)?;
+            (status == 200).then_some(lock)
+        });
+        let second = environment.terraform(&["apply", "-no-color", "plan.out"]);
+        assert_eq!(second.status.code(), Some(1));
+        let its: Value = serde_json::from_str(&lock).unwrap();
+        for part in ["ID", "Who"] {
+            let part = its[part].as_str().unwrap();
+            assert!(second.stderr.contains(part), "{part}: {}", second.stderr);
+        }
+        drop(held);
+        let first = first.join().unwrap();
+        assert!(first.status.success(), "{}", first.stderr);
+        lock
+    });
+    assert_eq!(object(address, LOCK).unwrap().0, 404);
+    assert_eq!(environment.resources("aws_vpc").len(), 1);
+    assert_eq!(environment.plan(&[target]).len(), 0);
+
+    // What an apply that was killed leaves behind keeps others out, until somebody says that it is gone.
+    let put = request(address, "PUT", LOCK, &[], lock.as_bytes()).unwrap();
+    assert_eq!(put.0, 200);
+    let ended = environment.try_plan(&[target]);
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(
+        ended.stderr.contains("Error acquiring the state lock"),
+        "{}",
+        ended.stderr
+    );
+    let lock: Value = serde_json::from_str(&lock).unwrap();
+    environment.does(&["force-unlock", "-force", lock["ID"].as_str().unwrap()]);
+    assert_eq!(environment.plan(&[target]).len(), 0);
+    // The state is in the bucket, and not here.
+    assert!(!environment.path().join("terraform.tfstate").exists());
+    let (status, state) = object(address, "/states/sandbox/terraform.tfstate").unwrap();
+    assert!(status == 200 && state.contains("aws_vpc"), "{state}");
+}
