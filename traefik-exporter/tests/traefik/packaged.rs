@@ -64,12 +64,13 @@ fn start(version: &'static str, clients: u16, privileged: u16) -> Traefik {
     })
 }
 
-/// With the arguments of its unit.
+/// With the arguments that its unit gets from the file of its flags.
 fn exporter(traefik: &Traefik) -> Exporter {
-    let unit = packaged("systemd/traefik-exporter.service").replace("\\\n", " ");
-    let line = unit.lines().find_map(|it| it.strip_prefix("ExecStart="));
-    let mut words = line.unwrap().split_ascii_whitespace();
-    assert_eq!(words.next(), Some("/usr/local/bin/traefik-exporter"));
+    let unit = packaged("systemd/traefik-exporter.service");
+    assert!(unit.contains("\nExecStart=/usr/bin/traefik-exporter $ARGS\n"));
+    let flags = packaged("default/traefik-exporter").replace("\\\n", " ");
+    let line = flags.lines().find_map(|it| it.strip_prefix("ARGS="));
+    let words = line.unwrap().trim_matches('"').split_ascii_whitespace();
     let (own, others): (Vec<_>, Vec<_>) = words.partition(|it| {
         it.starts_with("--traefik.url=") || it.starts_with("--web.listen-address=")
     });
@@ -86,7 +87,7 @@ fn exporter(traefik: &Traefik) -> Exporter {
         &[
             ("/etc/traefik/", &folder),
             ("/var/log/traefik/", &folder),
-            ("%S/traefik-exporter/", &folder),
+            ("/var/lib/traefik-exporter/", &folder),
         ],
     );
     let others: Vec<_> = others.split(' ').collect();
