@@ -191,6 +191,9 @@ pub(crate) fn chosen(network: &Network, targets: &[String]) -> anyhow::Result<Ve
             })
     };
     let nodes: Vec<_> = network.nodes.iter().filter(is_chosen).cloned().collect();
+    if network.nodes.is_empty() {
+        bail!("there are no machines yet: `apply` makes them, `output` asks Terraform for those that it knows");
+    }
     if nodes.is_empty() {
         bail!("there are no such nodes");
     }

@@ -14,6 +14,7 @@ mod install;
 mod interrupt;
 mod local;
 mod lock;
+mod machines;
 mod moving_in;
 mod network;
 mod output;
@@ -27,6 +28,7 @@ mod roles;
 mod secrets;
 mod see;
 mod silence;
+mod terraform;
 mod tunnel;
 mod verify;
 
