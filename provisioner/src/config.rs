@@ -23,7 +23,7 @@ pub(crate) use self::{
     keys::LEVELS,
     schema::print_schema,
 };
-use crate::output;
+use crate::{network::Role, output};
 
 /// A larger file is no configuration.
 const MAX_SIZE: u64 = 1 << 20;
@@ -268,6 +268,19 @@ impl Config {
         }
     }
 
+    /// Whether the nodes of a role get the service that they are for, and not only what monitors it.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "no role has a service of its own yet")
+    )]
+    pub(crate) fn installs(&self, role: Role) -> bool {
+        if self.has("services") {
+            self.list("services").iter().any(|it| it == role.word())
+        } else {
+            self.target() == Target::Aws
+        }
+    }
+
     /// Whether the network does without a resource.
     pub(crate) fn leaves_out(&self, resource: &str) -> bool {
         self.list("leave_out").iter().any(|it| it == resource)
@@ -355,7 +368,7 @@ fn secret<'a>(values: &'a Values, key: &str) -> Option<&'a Secret> {
 mod tests {
     use std::path::Path;
 
-    use super::{Config, Target};
+    use super::{Config, Role, Target};
 
     fn parse(text: &str) -> Result<(Config, Vec<String>), String> {
         let environment = |name: &str| match name {
@@ -469,6 +482,23 @@ mod tests {
             "hunter2"
         );
         assert!(literal.is_empty());
+    }
+
+    #[test]
+    fn services() {
+        let check = |text: &str| {
+            let (config, _) = parse(text).unwrap();
+            let roles = [Role::Cassandra, Role::ScalarDl, Role::Traefik].into_iter();
+            let installed = roles.filter(|it| config.installs(*it));
+            installed.map(Role::word).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(check("{}"), "cassandra scalardl traefik");
+        assert_eq!(check("{\"target\": \"hosts\"}"), "");
+        assert_eq!(
+            check("{\"target\": \"hosts\", \"services\": [\"scalardl\"]}"),
+            "scalardl"
+        );
+        assert_eq!(check("{\"services\": []}"), "");
     }
 
     #[test]

@@ -90,6 +90,8 @@ const RESOURCES: &[&str] = &[
     "prometheus",
     "traefik",
 ];
+/// What is installed as the network itself, besides what monitors it: words of roles.
+const SERVICES: &[&str] = &["cassandra", "scalardl", "traefik"];
 /// What has a port of its own choosing.
 pub(crate) const LISTENERS: &[&str] = &[
     "alert-router",
@@ -342,6 +344,11 @@ pub(super) const KEYS: &[Key] = &[
         "scrape_folder",
         Holds::Path,
         "Prometheus scrape configurations of your own, *.yml.",
+    ),
+    key(
+        "services",
+        Holds::Choices(SERVICES),
+        "What is installed on the nodes as the network itself, besides what monitors it: all of it on aws, nothing of it on hosts by default.",
     ),
     key(
         "site_url",
