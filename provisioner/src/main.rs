@@ -7,6 +7,7 @@ mod config;
 mod desired;
 mod environment;
 mod exec;
+mod grpc;
 mod hooks;
 mod hosts;
 mod inbox;
