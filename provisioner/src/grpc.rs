@@ -4,10 +4,10 @@
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context as _, bail};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Collected, Full, Limited};
 use hyper::{
     HeaderMap, Method, Request,
-    body::Bytes,
+    body::{Bytes, Incoming},
     client::conn::http2,
     header::{CONTENT_TYPE, TE},
 };
@@ -26,7 +26,7 @@ pub(crate) const MESSAGE: &str = "grpc-message";
 /// Compressed or not, and the length.
 const PREFIX: usize = 5;
 /// The largest message that is read.
-pub(crate) const MOST: usize = 1 << 20;
+const MOST: usize = 1 << 20;
 
 /// Whether the server at an address serves, in words when it does not.
 pub(crate) async fn problem(address: SocketAddr, patience: Duration) -> Option<String> {
@@ -74,7 +74,7 @@ async fn ask(address: SocketAddr, method: &str, message: &[u8]) -> anyhow::Resul
         if !head.status.is_success() {
             bail!("HTTP {}", head.status);
         }
-        let body = Limited::new(body, MOST).collect().await;
+        let body = collected(body).await;
         let body = body.map_err(|it| anyhow::anyhow!("the answer breaks off: {it}"))?;
         let trailers = body.trailers().cloned().unwrap_or_default();
         fine(&trailers).or_else(|error| {
@@ -91,6 +91,17 @@ async fn ask(address: SocketAddr, method: &str, message: &[u8]) -> anyhow::Resul
     let answer = answer.await;
     connection.abort();
     answer
+}
+
+/// A whole body, with its trailers.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it is bounded here, and trailers are wanted"
+)]
+pub(crate) async fn collected(
+    body: Incoming,
+) -> Result<Collected<Bytes>, Box<dyn std::error::Error + Send + Sync>> {
+    Limited::new(body, MOST).collect().await
 }
 
 /// An error unless the status is 0.

@@ -17,7 +17,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full};
 use hyper::{
     HeaderMap, Request, Response, StatusCode,
     body::{Bytes, Incoming},
@@ -263,7 +263,7 @@ async fn watch(ledger: Arc<Ledger>, database: Database) {
             .store(problem.is_none(), Ordering::Relaxed);
         if said.as_ref() != Some(&problem) {
             let words = problem.as_deref().unwrap_or("Cassandra has the schema");
-            output::say(words.to_owned());
+            output::say(words);
             said = Some(problem);
         }
         sleep(LOOK).await;
@@ -331,9 +331,7 @@ impl Ledger {
         request: Request<Incoming>,
     ) -> Response<impl hyper::body::Body<Data = Bytes, Error = Infallible> + use<>> {
         let path = request.uri().path().to_owned();
-        let body = Limited::new(request.into_body(), grpc::MOST)
-            .collect()
-            .await;
+        let body = grpc::collected(request.into_body()).await;
         let bytes = body.map(http_body_util::Collected::to_bytes);
         let message = bytes.as_deref().ok().and_then(grpc::unframed);
         let answer = match message {
