@@ -2,7 +2,7 @@
 # Machines to install on: each a systemd and an sshd in namespaces of its own, on networks of their own. Needs root; changes nothing of
 # this machine's network.
 #
-#   hosts.sh image              makes the system that all start from, once: Debian 12 by debootstrap
+#   hosts.sh image              makes the system that all start from, once: Debian 12 by debootstrap, with podman
 #   hosts.sh up N               a bastion and N hosts behind it: n1, n2, …
 #   hosts.sh down               ends them all and removes every trace
 #   hosts.sh at COMMAND…        runs it where the operator sits, from where the bastion alone is reached
@@ -19,7 +19,7 @@
 set -euo pipefail
 
 tag=${HOSTS_TAG:-sdl}
-image=${HOSTS_IMAGE:-${SCALAR_DL_MONITORING_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/scalar-dl-monitoring}/hosts/bookworm-1}
+image=${HOSTS_IMAGE:-${SCALAR_DL_MONITORING_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/scalar-dl-monitoring}/hosts/bookworm-2}
 user=admin
 
 say() { echo "hosts: $*" >&2; }
@@ -66,8 +66,30 @@ make_image() {
   rm -rf "$image"
   bootstrap --variant=minbase --include=$with bookworm "$image" "$(mirror)" >"$image.log" 2>&1 ||
     die "debootstrap failed: $(tail -n 3 "$image.log")"
+  containers "$image"
   dress "$image"
   touch "$image/.ready"
+}
+
+# What runs containers, by packages that this machine fetches: debootstrap chooses badly among alternatives, and the image has no network.
+containers() {
+  local root=$1 work=$1.apt
+  mkdir -p "$work/lists/partial" "$work/archives/partial"
+  echo "deb $(mirror) bookworm main" >"$work/sources.list"
+  local apt=(apt-get -q -y -o Dir::State::status="$root/var/lib/dpkg/status" -o Dir::State::lists="$work/lists" -o APT::Sandbox::User=root
+    -o Dir::Cache="$work" -o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=/dev/null)
+  "${apt[@]}" update >"$work/log" 2>&1 && "${apt[@]}" --no-install-recommends -d install podman crun >>"$work/log" 2>&1 ||
+    die "cannot fetch podman: $(tail -n 3 "$work/log")"
+  mkdir "$root/debs"
+  mv "$work"/archives/*.deb "$root/debs/"
+  # Nothing is started in it.
+  printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
+  chmod 755 "$root/usr/sbin/policy-rc.d"
+  chroot "$root" sh -c 'DEBIAN_FRONTEND=noninteractive dpkg -i /debs/*.deb' >>"$work/log" 2>&1 ||
+    die "cannot install podman: $(tail -n 3 "$work/log")"
+  rm -rf "$root/debs" "$root/usr/sbin/policy-rc.d" "$work/lists"
+  # A host's root is an overlay itself, over which there can be no other.
+  printf '[storage]\ndriver = "vfs"\nrunroot = "/run/containers/storage"\ngraphroot = "/var/lib/containers/storage"\n' >"$root/etc/containers/storage.conf"
 }
 
 # What an image for clouds has been given: a user with sudo and a key, no passwords, no root over ssh.

@@ -145,7 +145,7 @@ impl Artifacts {
             name: name.to_owned(),
             version: source.version.clone(),
             sha256,
-            form: form(&path),
+            form: form(name, &path),
             source: path,
         };
         found.insert(name.to_owned(), artifact.clone());
@@ -276,10 +276,16 @@ impl State {
     }
 }
 
-fn form(path: &Path) -> Form {
+/// Archives without a folder around everything.
+const FLAT: &[&str] = &["traefik"];
+
+fn form(artifact: &str, path: &Path) -> Form {
     let name = path.file_name().and_then(|it| it.to_str());
     let ends = |end| name.is_some_and(|it| it.ends_with(end));
-    if ends(".tar.gz") || ends(".tgz") {
+    let is_archive = ends(".tar.gz") || ends(".tgz");
+    if is_archive && FLAT.contains(&artifact) {
+        Form::Flat
+    } else if is_archive {
         Form::Archive
     } else {
         Form::Program

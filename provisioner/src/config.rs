@@ -24,7 +24,7 @@ pub(crate) use self::{
     keys::LEVELS,
     schema::print_schema,
 };
-use crate::output;
+use crate::{network::Role, output};
 
 /// A larger file is no configuration.
 const MAX_SIZE: u64 = 1 << 20;
@@ -176,6 +176,8 @@ impl Config {
             ("alert_email", "smtp_from"),
             ("aws_readonly_key", "aws_readonly_secret"),
             ("aws_readonly_secret", "aws_readonly_key"),
+            ("cassandra_password", "cassandra_user"),
+            ("cassandra_user", "cassandra_password"),
             ("smtp_auth_password", "smtp_auth_username"),
             ("smtp_auth_username", "smtp_auth_password"),
             ("smtp_smarthost", "alert_email"),
@@ -184,6 +186,7 @@ impl Config {
                 found.push((key, format!("it needs {needs}")));
             }
         }
+        found.extend(self.images_without());
         let are_told = ["slack_webhook_url", "alert_email", "pagerduty_routing_key"];
         let are_told = are_told.iter().any(|it| self.has(it));
         let has_alerts = !self.leaves_out("prometheus") && !self.leaves_out("alert-router");
@@ -225,6 +228,23 @@ impl Config {
         found
     }
 
+    /// What a ledger's image lacks, where machines are not made in the cloud and so the keys are not required anyway.
+    fn images_without(&self) -> Option<(&'static str, String)> {
+        let is_given = self.has("scalar_image_archive");
+        if self.target() == Target::Aws || !self.installs(Role::ScalarDl) || is_given {
+            return None;
+        }
+        let keys = ["tag", "docker_user", "docker_password"];
+        let missing: Vec<_> = keys.into_iter().filter(|it| !self.has(it)).collect();
+        (!missing.is_empty()).then(|| {
+            let needed = missing.join(", ");
+            (
+                "services",
+                format!("a ledger's image needs {needed}; or give scalar_image_archive, a file that has it"),
+            )
+        })
+    }
+
     /// Where the machines come from.
     pub(crate) fn target(&self) -> Target {
         match self.text("target") {
@@ -261,11 +281,30 @@ impl Config {
         self.text(key).map_or(default, |it| it == "true")
     }
 
+    /// The texts that a key holds by names of the user's own, sorted by name.
+    pub(crate) fn texts(&self, key: &str) -> impl Iterator<Item = (&str, &str)> {
+        let texts = match self.values.get(key) {
+            Some(Held::Texts(texts)) => Some(texts),
+            _ => None,
+        };
+        let texts = texts.into_iter().flatten();
+        texts.map(|(name, text)| (name.as_str(), text.as_str()))
+    }
+
     /// The list that a key holds.
     pub(crate) fn list(&self, key: &str) -> &[String] {
         match self.values.get(key) {
             Some(Held::List(list)) => list,
             _ => &[],
+        }
+    }
+
+    /// Whether the nodes of a role get the service that they are for, and not only what monitors it.
+    pub(crate) fn installs(&self, role: Role) -> bool {
+        if self.has("services") {
+            self.list("services").iter().any(|it| it == role.word())
+        } else {
+            self.target() == Target::Aws
         }
     }
 
@@ -371,7 +410,7 @@ fn secret<'a>(values: &'a Values, key: &str) -> Option<&'a Secret> {
 mod tests {
     use std::path::Path;
 
-    use super::{Config, Target};
+    use super::{Config, Role, Target};
 
     fn parse(text: &str) -> Result<(Config, Vec<String>), String> {
         let environment = |name: &str| match name {
@@ -485,6 +524,23 @@ mod tests {
             "hunter2"
         );
         assert!(literal.is_empty());
+    }
+
+    #[test]
+    fn services() {
+        let check = |text: &str| {
+            let (config, _) = parse(text).unwrap();
+            let roles = [Role::Cassandra, Role::ScalarDl, Role::Traefik].into_iter();
+            let installed = roles.filter(|it| config.installs(*it));
+            installed.map(Role::word).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(check("{}"), "cassandra scalardl traefik");
+        assert_eq!(check("{\"target\": \"hosts\"}"), "");
+        assert_eq!(
+            check("{\"target\": \"hosts\", \"services\": [\"scalardl\"]}"),
+            "scalardl"
+        );
+        assert_eq!(check("{\"services\": []}"), "");
     }
 
     #[test]

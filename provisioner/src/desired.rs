@@ -17,6 +17,8 @@ pub(crate) const JOLOKIA: &str = "/opt/scalar-dl-monitoring/jolokia/jolokia";
 pub(crate) struct Desired {
     /// Users of the system, each with a group of its name.
     pub(crate) users: Vec<String>,
+    pub(crate) packages: Vec<Package>,
+    pub(crate) images: Vec<Image>,
     pub(crate) programs: Vec<Artifact>,
     pub(crate) folders: Vec<Folder>,
     pub(crate) files: Vec<File>,
@@ -26,6 +28,33 @@ pub(crate) struct Desired {
     pub(crate) agent: Option<Agent>,
     /// Services of others, with `.service`, whose place ours take: they are stopped as long as they stand here, and run again afterwards.
     pub(crate) replaced: Vec<String>,
+}
+
+/// A package of the system's own, installed where its command is missing. It stays when everything of ours goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Package {
+    pub(crate) name: &'static str,
+    pub(crate) command: &'static str,
+}
+
+/// An image of containers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Image {
+    /// Its name, with the registry and the tag.
+    pub(crate) reference: String,
+    pub(crate) from: ImageSource,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ImageSource {
+    /// The registry in its name. What a tag leads to is looked up once, when the node has none of that name.
+    Registry { login: Option<(String, Secret)> },
+    /// A file of the operator's machine.
+    Archive {
+        path: PathBuf,
+        /// The image's own, in hexadecimal digits.
+        id: String,
+    },
 }
 
 /// A program that is installed as `PROGRAMS/name-version-hash/`, to which the link `PROGRAMS/name` leads.
@@ -47,6 +76,8 @@ pub(crate) enum Form {
     Program,
     /// A tar, compressed by gzip, whose one outermost folder is left away.
     Archive,
+    /// The same without such a folder.
+    Flat,
 }
 
 /// A folder of data, which stays when what is in it changes.
@@ -115,13 +146,15 @@ pub(crate) enum Health {
         user: String,
         password: Secret,
     },
+    /// `grpc.health.v1` says that it serves.
+    Grpc { host: String, port: u16 },
 }
 
 impl Health {
-    /// The URL that is asked, and who asks. None for what answers nobody.
+    /// The URL that is asked, and who asks. None for what answers nobody, or not in HTTP.
     pub(crate) fn asked(&self) -> Option<(&str, Option<(String, Secret)>)> {
         match self {
-            Self::Active => None,
+            Self::Active | Self::Grpc { .. } => None,
             Self::Get { url } => Some((url, None)),
             Self::GetAs {
                 url,
@@ -149,9 +182,10 @@ impl Desired {
 
 impl Health {
     /// The port that answers.
-    fn port(&self) -> Option<u16> {
+    pub(crate) fn port(&self) -> Option<u16> {
         match self {
             Self::Active => None,
+            Self::Grpc { port, .. } => Some(*port),
             Self::Get { url } | Self::GetAs { url, .. } => {
                 client::Url::parse(url).ok()?.port_or_known_default()
             }

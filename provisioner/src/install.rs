@@ -4,6 +4,7 @@
 mod apply;
 mod cassandra;
 mod changes;
+mod containers;
 mod found;
 mod health;
 mod look;
@@ -11,6 +12,7 @@ mod others;
 mod preflight;
 mod report;
 mod roll_out;
+mod schema;
 
 use std::{path::Path, process::ExitCode, sync::Arc, time::Instant};
 
@@ -25,6 +27,7 @@ use self::{
 pub(crate) use self::{
     found::FoundError,
     others::{StartFlags, UninstallFlags, start, uninstall},
+    schema::load_schema,
 };
 use crate::{
     artifacts::sha256,

@@ -4,6 +4,7 @@ mod cassandra;
 mod control;
 mod down;
 mod files;
+mod ledger;
 mod network;
 mod report;
 mod sample;
@@ -16,8 +17,11 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use self::sample::SampleFlags;
 pub(crate) use self::state::State;
+use self::{
+    ledger::{LedgerFlags, SchemaFlags},
+    sample::SampleFlags,
+};
 use crate::inbox::{self, InboxFlags};
 
 /// What to do with the local network.
@@ -38,9 +42,13 @@ pub(crate) enum Command {
     /// Stop everything
     Down(DownFlags),
     #[command(hide = true)]
+    LoadSchema(SchemaFlags),
+    #[command(hide = true)]
     Supervise(Place),
     #[command(hide = true)]
     ServeInbox(InboxFlags),
+    #[command(hide = true)]
+    ServeLedger(LedgerFlags),
     #[command(hide = true)]
     ServeSample(SampleFlags),
 }
@@ -138,8 +146,10 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
             flags.follow,
         ),
         Command::Down(flags) => down::down(&State::at(flags.place.state_dir)?, flags.purge),
+        Command::LoadSchema(flags) => ledger::load_schema(&flags),
         Command::Supervise(place) => supervisor::run(State::at(place.state_dir)?),
         Command::ServeInbox(flags) => inbox::serve(&flags),
+        Command::ServeLedger(flags) => ledger::serve(&flags),
         Command::ServeSample(flags) => sample::serve(&flags),
     }
 }

@@ -7,8 +7,10 @@ mod config;
 mod desired;
 mod environment;
 mod exec;
+mod grpc;
 mod hooks;
 mod hosts;
+mod image_archive;
 mod inbox;
 mod install;
 mod interrupt;
@@ -102,6 +104,9 @@ enum Command {
     /// The network's monitoring on this one machine: Prometheus, node-exporter, alert-router and an inbox
     #[command(subcommand)]
     Local(local::Command),
+    /// What has to do with the ledgers
+    #[command(subcommand)]
+    Scalardl(ScalarDlCommand),
     /// What has to do with alerts
     #[command(subcommand)]
     Alerts(AlertsCommand),
@@ -111,6 +116,19 @@ enum Command {
 enum AlertsCommand {
     /// Send a test alert all the way to every receiver, say when each got it, and resolve it
     Test(alerts::TestFlags),
+}
+
+#[derive(Debug, Subcommand)]
+enum ScalarDlCommand {
+    /// The ledger's tables in Cassandra
+    #[command(subcommand)]
+    Schema(SchemaCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum SchemaCommand {
+    /// Make them, where they are not there yet
+    Load,
 }
 
 fn main() -> ExitCode {
@@ -145,6 +163,9 @@ fn main() -> ExitCode {
         Command::Capacity(flags) => planning::capacity(folder, &flags),
         Command::Artifacts(command) => artifacts::run(folder, &command),
         Command::Local(command) => local::run(command),
+        Command::Scalardl(ScalarDlCommand::Schema(SchemaCommand::Load)) => {
+            install::load_schema(folder)
+        }
         Command::Alerts(AlertsCommand::Test(flags)) => alerts::test(named, &flags),
     };
     match done {

@@ -4,6 +4,7 @@ mod agent;
 mod cassandra;
 mod materials;
 mod monitor;
+pub(crate) mod scalardl;
 mod traefik;
 mod unit;
 
@@ -63,7 +64,8 @@ pub(crate) fn desired(
                 Role::Cassandra => cassandra::add(&mut place)?,
                 Role::Monitor => monitor::add(&mut place)?,
                 Role::Traefik => traefik::add(&mut place)?,
-                Role::Bastion | Role::Host | Role::ScalarDl => {}
+                Role::ScalarDl => scalardl::add(&mut place)?,
+                Role::Bastion | Role::Host => {}
             }
         }
         Ok(place.desired)

@@ -30,6 +30,10 @@ pub(crate) struct Secrets {
     pub(crate) grafana: Secret,
     /// What Grafana encrypts the passwords in its database with.
     pub(crate) grafana_key: Secret,
+    /// Cassandra's superuser, `operator`.
+    pub(crate) cassandra: Secret,
+    /// Cassandra's user of the ledgers, `scalardl`.
+    pub(crate) scalardl: Secret,
 }
 
 /// A password, and the hash by which a server knows it.
@@ -54,6 +58,8 @@ impl Secrets {
             jolokia: secret(&files, "jolokia")?,
             grafana,
             grafana_key: secret(&files, "grafana-key")?,
+            cassandra: secret(&files, "cassandra")?,
+            scalardl: secret(&files, "scalardl")?,
         })
     }
 }
@@ -137,12 +143,14 @@ mod tests {
             [
                 "alerts",
                 "alerts.bcrypt",
+                "cassandra",
                 "grafana",
                 "grafana-key",
                 "jolokia",
                 "lock",
                 "operator",
                 "operator.bcrypt",
+                "scalardl",
                 "scrape",
                 "scrape.bcrypt"
             ]

@@ -90,6 +90,8 @@ const RESOURCES: &[&str] = &[
     "prometheus",
     "traefik",
 ];
+/// What is installed as the network itself, besides what monitors it: words of roles.
+const SERVICES: &[&str] = &["cassandra", "scalardl", "traefik"];
 /// What has a port of its own choosing.
 pub(crate) const LISTENERS: &[&str] = &[
     "alert-router",
@@ -183,6 +185,11 @@ pub(super) const KEYS: &[Key] = &[
         "The type of the bastion's machine.",
     ),
     key(
+        "cassandra_contact_points",
+        Holds::Text,
+        "Where ledgers find Cassandra, with commas between; the nodes of the role cassandra without.",
+    ),
+    key(
         "cassandra_ebs_volume_size",
         Holds::Number,
         "The size of each Cassandra node's data volume, in GB.",
@@ -196,6 +203,16 @@ pub(super) const KEYS: &[Key] = &[
         "cassandra_instance_type",
         Holds::Text,
         "The type of their machines, such as m7i.xlarge.",
+    ),
+    key(
+        "cassandra_password",
+        Holds::Secret,
+        "The password of cassandra_user.",
+    ),
+    key(
+        "cassandra_user",
+        Holds::Text,
+        "Whom ledgers are to Cassandra, when it is one that is not installed from here.",
     ),
     key(
         "docker_password",
@@ -334,14 +351,44 @@ pub(super) const KEYS: &[Key] = &[
         "The size of each ledger's volume, in GB.",
     ),
     key(
+        "scalar_image",
+        Holds::Text,
+        "The name of the ledger's image without its tag; ghcr.io/scalar-labs/scalardl-ledger without, scalarlabs/scalar-ledger is Docker Hub's.",
+    ),
+    key(
+        "scalar_image_archive",
+        Holds::Path,
+        "A file that has the ledger's image (docker save), for nodes that reach no registry.",
+    ),
+    key(
         "scalar_instance_type",
         Holds::Text,
         "The type of the ledgers' machines.",
     ),
     key(
+        "scalar_properties",
+        Holds::Texts,
+        "Properties of the ledger besides those that are written here, by their names; no secrets, everybody on a node may read them.",
+    ),
+    key(
+        "scalar_schema_image",
+        Holds::Text,
+        "The name of the image that makes the ledger's schema; ghcr.io/scalar-labs/scalardl-schema-loader without.",
+    ),
+    key(
+        "scalar_schema_image_archive",
+        Holds::Path,
+        "A file that has that image.",
+    ),
+    key(
         "scrape_folder",
         Holds::Path,
         "Prometheus scrape configurations of your own, *.yml.",
+    ),
+    key(
+        "services",
+        Holds::Choices(SERVICES),
+        "What is installed on the nodes as the network itself, besides what monitors it: all of it on aws, nothing of it on hosts by default.",
     ),
     key(
         "site_url",

@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 
 use super::{
     changes::{Attach, Changes},
+    containers,
     found::JVM,
 };
 use crate::{
@@ -176,6 +177,9 @@ fn script(desired: &Desired, changes: &Changes<'_>) -> String {
             Form::Archive => format!(
                 "(umask 022; tar -xzf p{at} -C {folder}.new --strip-components=1 --no-same-owner)"
             ),
+            Form::Flat => {
+                format!("(umask 022; tar -xzf p{at} -C {folder}.new --no-same-owner)")
+            }
         });
         line(format!(
             "touch {folder}.new/.complete\nmv {folder}.new {folder}\nrm p{at}"
@@ -412,6 +416,7 @@ fn removal(keeps_data: bool) -> String {
         "while read -r kind name; do case $kind in user) userdel \"$name\" 2>/dev/null ;; esac; done <\"$list\"\n".to_owned()
     };
     let line = without_line("\"$path\"", "\"$text\"");
+    let images = containers::REMOVAL;
     let launcher = launcher(JOLOKIA);
     format!(
         "set -u\n[ -f {STATE}/manifest ] || exit 0\nlist=$(mktemp)\ncp {STATE}/manifest \"$list\"\n{JVM}\n{launcher}\n\
@@ -420,7 +425,7 @@ fn removal(keeps_data: bool) -> String {
          while read -r kind name; do case $kind in file) rm -f \"$name\" ;; esac; done <\"$list\"\n\
          while read -r kind name; do case $kind in line) path=${{name%% *}} text=${{name#* }}; {line} ;; esac; done <\"$list\"\n\
          while read -r kind name; do case $kind in replaced) systemctl enable --now \"$name\" ;; esac; done <\"$list\"\n\
-         systemctl daemon-reload\n{data}\n{users}rm -rf {PROGRAMS} {CONFIGURATION}\nrm -f \"$list\"\n"
+         systemctl daemon-reload\n{images}\n{data}\n{users}rm -rf {PROGRAMS} {CONFIGURATION}\nrm -f \"$list\"\n"
     )
 }
 

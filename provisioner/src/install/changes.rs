@@ -3,12 +3,18 @@
 use std::collections::BTreeSet;
 
 use super::found::Found;
-use crate::desired::{Agent, Artifact, Desired, File, Folder, Line, PROGRAMS, Unit};
+use crate::desired::{
+    Agent, Artifact, Desired, File, Folder, Image, ImageSource, Line, PROGRAMS, Package, Unit,
+};
 
 /// What has to be done on a node. Parts of what is desired.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Changes<'a> {
     pub(super) users: Vec<&'a str>,
+    /// To be installed by the system's own program.
+    pub(super) packages: Vec<&'a Package>,
+    /// To be pulled, or sent.
+    pub(super) images: Vec<&'a Image>,
     /// To be sent.
     pub(super) programs: Vec<&'a Artifact>,
     /// Links to be set: name and where to.
@@ -56,6 +62,8 @@ impl Changes<'_> {
     pub(super) fn are_none(&self) -> bool {
         let Self {
             users,
+            packages,
+            images,
             programs,
             links,
             folders,
@@ -77,6 +85,8 @@ impl Changes<'_> {
             has_new_manifest,
         } = self;
         users.is_empty()
+            && packages.is_empty()
+            && images.is_empty()
             && programs.is_empty()
             && links.is_empty()
             && folders.is_empty()
@@ -98,6 +108,15 @@ impl Changes<'_> {
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         let mut say = |what: &str, whom: &str| lines.push(format!("{what} {whom}"));
+        for package in &self.packages {
+            say("install package", package.name);
+        }
+        for image in &self.images {
+            match image.from {
+                ImageSource::Registry { .. } => say("pull image", &image.reference),
+                ImageSource::Archive { .. } => say("send image", &image.reference),
+            }
+        }
         self.users.iter().for_each(|it| say("add user", it));
         for program in &self.programs {
             say("send", &program.folder());
@@ -165,6 +184,17 @@ pub(super) fn changes<'a>(
         .map(String::as_str)
         .filter(|it| !found.users.contains(*it))
         .collect();
+    let packages = desired.packages.iter();
+    changes.packages = packages
+        .filter(|it| !found.commands.contains(it.command))
+        .collect();
+    // Where a tag leads in a registry is not asked: a tag that moves moves nothing here.
+    let has = |it: &&Image| match (found.images.get(&it.reference), &it.from) {
+        (None, _) => false,
+        (Some(_), ImageSource::Registry { .. }) => true,
+        (Some(found), ImageSource::Archive { id, .. }) => found == id,
+    };
+    changes.images = desired.images.iter().filter(|it| !has(it)).collect();
     let mut switched = BTreeSet::new();
     for program in &desired.programs {
         let folder = program.folder();
@@ -258,7 +288,7 @@ pub(super) fn changes<'a>(
     let kept = found
         .manifest
         .iter()
-        .filter(|it| matches!(it.0.as_str(), "folder" | "user"));
+        .filter(|it| matches!(it.0.as_str(), "folder" | "image" | "user"));
     let kept: Vec<_> = kept.cloned().collect();
     changes.manifest.extend(kept);
     changes.has_new_manifest = changes.manifest != found.manifest;
@@ -320,6 +350,9 @@ fn manifest(desired: &Desired) -> BTreeSet<(String, String)> {
     for program in &desired.programs {
         add("link", program.name.clone());
     }
+    for image in &desired.images {
+        add("image", image.reference.clone());
+    }
     for folder in &desired.folders {
         add("folder", folder.path.clone());
     }
@@ -338,7 +371,9 @@ mod tests {
 
     use super::{Changes, changes};
     use crate::{
-        desired::{Artifact, Desired, File, Folder, Form, Health, Unit},
+        desired::{
+            Artifact, Desired, File, Folder, Form, Health, Image, ImageSource, Package, Unit,
+        },
         install::found::{Found, UnitState},
     };
 
@@ -425,6 +460,61 @@ mod tests {
     fn check(changes: &Changes<'_>, expect: &str) {
         assert_eq!(changes.lines().join("; "), expect);
         assert_eq!(changes.are_none(), expect.is_empty());
+    }
+
+    #[test]
+    fn packages_and_images() {
+        let image = |reference: &str, from| Image {
+            reference: reference.to_owned(),
+            from,
+        };
+        let archive = ImageSource::Archive {
+            path: PathBuf::from("a.tar"),
+            id: "abc".to_owned(),
+        };
+        let desired = Desired {
+            packages: vec![Package {
+                name: "podman-package",
+                command: "podman",
+            }],
+            images: vec![
+                image("r.example/a:1", ImageSource::Registry { login: None }),
+                image("r.example/b:1", archive),
+            ],
+            ..Desired::default()
+        };
+        let first = changes(&desired, &Found::default(), hash);
+        assert_eq!(
+            first.lines(),
+            [
+                "install package podman-package",
+                "pull image r.example/a:1",
+                "send image r.example/b:1"
+            ]
+        );
+        assert!(!first.are_none());
+        let mut found = Found {
+            manifest: first.manifest.clone(),
+            ..Found::default()
+        };
+        found.commands.insert("podman".to_owned());
+        for (name, id) in [
+            ("r.example/a:1", "what it led to"),
+            ("r.example/b:1", "abc"),
+        ] {
+            found.images.insert(name.to_owned(), id.to_owned());
+        }
+        assert!(changes(&desired, &found, hash).are_none());
+        // Another archive is another image.
+        found
+            .images
+            .insert("r.example/b:1".to_owned(), "def".to_owned());
+        let again = changes(&desired, &found, hash);
+        assert_eq!(again.lines(), ["send image r.example/b:1"]);
+        // One that is not wanted any more stays known, for uninstall to find.
+        let empty = Desired::default();
+        let gone = changes(&empty, &found, hash);
+        assert_eq!((gone.manifest.len(), gone.are_none()), (2, true));
     }
 
     #[test]

@@ -40,6 +40,8 @@ while read -r kind name; do
   agent)
     JVM
     [ -n "$jvm" ] && echo "jvm $jvm $(if listens "${name%% *}"; then readlink /proc/$jvm/fd/* 2>/dev/null | grep -m 1 "^${name#* }" || echo other; fi)" ;;
+  command) command -v "$name" >/dev/null && echo "command $name" ;;
+  image) id=$(podman image inspect --format '{{.Id}}' "$name" 2>/dev/null </dev/null) && echo "image $id $name" ;;
   unit) echo unit enabled=$(systemctl is-enabled "$name" 2>/dev/null) $(systemctl show -p ActiveState -p NRestarts "$name" 2>/dev/null) "$name" ;;
   esac
 done
@@ -77,6 +79,10 @@ pub(super) struct Found {
     pub(super) links: BTreeMap<String, String>,
     pub(super) programs: BTreeSet<String>,
     pub(super) users: BTreeSet<String>,
+    /// Commands of the packages that should be there.
+    pub(super) commands: BTreeSet<String>,
+    /// Images of containers: the ids that their names lead to.
+    pub(super) images: BTreeMap<String, String>,
     pub(super) units: BTreeMap<String, UnitState>,
     /// Addresses of its interfaces.
     pub(super) addresses: BTreeSet<String>,
@@ -164,6 +170,12 @@ fn questions(desired: &Desired) -> String {
     for program in &desired.programs {
         ask("program", &format!("{PROGRAMS}/{}", program.folder()));
         ask("link", &format!("{PROGRAMS}/{}", program.name));
+    }
+    for package in &desired.packages {
+        ask("command", package.command);
+    }
+    for image in &desired.images {
+        ask("image", &image.reference);
     }
     for folder in &desired.folders {
         ask("folder", &folder.path);
@@ -275,6 +287,13 @@ impl Found {
             "user" => {
                 self.users.insert(rest.to_owned());
             }
+            "command" => {
+                self.commands.insert(rest.to_owned());
+            }
+            "image" => {
+                let (id, reference) = rest.split_once(' ')?;
+                self.images.insert(reference.to_owned(), id.to_owned());
+            }
             "unit" => {
                 // Of a unit that there is not, some words are missing.
                 let words: Vec<_> = rest.split(' ').collect();
@@ -302,7 +321,7 @@ mod tests {
         let found = parse(
             "Welcome to this machine\nsdl-found 1\nos debian 12\nmachine x86_64\nclock 1700000000\nsystemd 252\nlacks tar\n\
              free 1000 /opt\nmanifest file /etc/x y\npending a.service\nfile 600 root:root /etc/x y\nhash abc  /etc/x y\nhash abc  /etc/z\nfolder 755 a:a /var/lib/a\n\
-             link a-1-abc /opt/a\nprogram /opt/a-1-abc\nuser a\nunit enabled=enabled NRestarts=3 ActiveState=active a.service\nunit enabled= NRestarts=0 ActiveState=inactive b.service\naddresses 10.0.0.1 fe80::1 \n\
+             link a-1-abc /opt/a\nprogram /opt/a-1-abc\nuser a\ncommand podman\nimage abc r.example/a/b:1\nimage abc\nunit enabled=enabled NRestarts=3 ActiveState=active a.service\nunit enabled= NRestarts=0 ActiveState=inactive b.service\naddresses 10.0.0.1 fe80::1 \n\
              line has /etc/a\nline lacks /etc/b\nport 9100 a.service a\nport 9100  b c\njvm 77 /opt/a-1-abc/a\nnoise\nsdl-end\nmore",
         )
         .unwrap();
@@ -316,6 +335,9 @@ mod tests {
         );
         assert_eq!(found.folders["/var/lib/a"], (0o755, "a:a".to_owned()));
         assert_eq!(found.links["/opt/a"], "a-1-abc");
+        assert!(found.commands.contains("podman"));
+        assert_eq!(found.images["r.example/a/b:1"], "abc");
+        assert_eq!(found.images.len(), 1);
         assert!(
             found
                 .manifest

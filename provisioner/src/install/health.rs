@@ -1,11 +1,21 @@
 //! Whether a service does what it should: its own answer, and that it is not started again and again. That it is "active" proves nothing: so
 //! is one in a crash loop, between two crashes.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, bail};
 
-use crate::{desired::Unit, network::Node, remote::Remote, roles::Materials, tunnel::Tunnel};
+use crate::{
+    desired::{Health, Unit},
+    grpc,
+    network::Node,
+    remote::Remote,
+    roles::Materials,
+    tunnel::Tunnel,
+};
 
 /// A service may take so long until it answers.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -13,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const STILL: Duration = Duration::from_secs(3);
 /// A service that was started again so often will not get better.
 const CRASHES: u32 = 3;
+/// For one answer of gRPC.
+const CALL: Duration = Duration::from_secs(5);
 /// Between looks: until it is well, and from then on.
 const LOOK: Duration = Duration::from_millis(300);
 const WATCH: Duration = Duration::from_secs(1);
@@ -116,7 +128,13 @@ async fn last_words(remote: &Remote, units: &[&Unit]) -> String {
 /// What asks one service.
 struct Probe {
     name: String,
-    tunnel: Tunnel,
+    way: Way,
+}
+
+enum Way {
+    Http(Box<Tunnel>),
+    /// This machine's end of it.
+    Grpc(SocketAddr),
 }
 
 impl Probe {
@@ -127,17 +145,26 @@ impl Probe {
         unit: &Unit,
         materials: &Materials,
     ) -> anyhow::Result<Option<Self>> {
-        let name = unit.name.clone();
-        let Some((url, login)) = unit.health.asked() else {
-            return Ok(None);
+        let way = if let Health::Grpc { host, port } = &unit.health {
+            let local = remote.forward(host, *port).await?;
+            Way::Grpc(([127, 0, 0, 1], local).into())
+        } else {
+            let Some((url, login)) = unit.health.asked() else {
+                return Ok(None);
+            };
+            let tunnel = Tunnel::open(remote, node, url, login, &materials.pki).await?;
+            Way::Http(Box::new(tunnel))
         };
-        let tunnel = Tunnel::open(remote, node, url, login, &materials.pki).await?;
-        Ok(Some(Self { name, tunnel }))
+        let name = unit.name.clone();
+        Ok(Some(Self { name, way }))
     }
 
     /// What is wrong, if anything is.
     async fn problem(&self) -> Option<String> {
-        let problem = self.tunnel.problem().await?;
+        let problem = match &self.way {
+            Way::Http(tunnel) => tunnel.problem().await?,
+            Way::Grpc(address) => grpc::problem(*address, CALL).await?,
+        };
         Some(format!("{} {problem}", self.name))
     }
 }

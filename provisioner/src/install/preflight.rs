@@ -4,7 +4,7 @@ use anyhow::bail;
 
 use super::{changes::Changes, found::Found};
 use crate::{
-    desired::{Desired, UNITS},
+    desired::{Desired, ImageSource, UNITS},
     network::Node,
 };
 
@@ -104,10 +104,14 @@ pub(super) fn check(
             "{name}: its clock differs from ours by {skew} s: let chrony or systemd-timesyncd set it"
         );
     }
-    let sent: u64 = changes
-        .programs
-        .iter()
-        .filter_map(|it| std::fs::metadata(&it.source).ok())
+    let images = changes.images.iter().filter_map(|it| match &it.from {
+        ImageSource::Archive { path, .. } => Some(path),
+        ImageSource::Registry { .. } => None,
+    });
+    let programs = changes.programs.iter().map(|it| &it.source);
+    let sent: u64 = programs
+        .chain(images)
+        .filter_map(|it| std::fs::metadata(it).ok())
         .map(|it| it.len() / 1024)
         .sum();
     // It is there twice for a moment, and an archive is larger than its file.

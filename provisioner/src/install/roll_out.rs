@@ -7,14 +7,16 @@ use anyhow::bail;
 use super::{
     Seen, apply, cassandra,
     changes::Changes,
-    health,
+    containers, health,
     report::{Done, Outcome},
+    schema,
 };
 use crate::{
     interrupt::{Interrupt, Interrupted},
     lock::Journal,
     network::{Node, Role},
     progress::{Progress, Step},
+    roles::scalardl,
     silence::Place,
 };
 
@@ -37,21 +39,38 @@ pub(super) struct RollOut<'a> {
 impl RollOut<'_> {
     /// Changes some of the nodes, by their numbers, and tells what became of each.
     pub(super) async fn run(&self, todo: &[usize], outcomes: &mut [Outcome]) -> anyhow::Result<()> {
-        let mut nodes = Vec::new();
+        let (mut nodes, mut ledgers) = (Vec::new(), Vec::new());
         for at in todo {
             if let (Some(seen), Some(outcome)) = (self.seen.get(*at), outcomes.get_mut(*at)) {
                 outcome.result = Done::Untouched;
-                nodes.push((*at, &seen.job.node));
+                if self.all.get(*at).is_some_and(restarts_ledger) {
+                    ledgers.push(*at);
+                } else {
+                    nodes.push((*at, &seen.job.node));
+                }
             }
         }
         let bar = self.progress.bar("nodes changed", todo.len());
         let mut done = 0;
-        for wave in waves(&nodes) {
+        let mut schema = ledgers.first().copied();
+        // Ledgers come when what they stand on is there, and never two at a time: others go on serving.
+        let ledgers = ledgers.into_iter().map(|it| vec![it]);
+        for wave in waves(&nodes).into_iter().chain(ledgers) {
             if self.interrupt.came() {
                 bail!(Interrupted(format!(
                     "{done} of {} nodes are changed, and whole; the next run goes on",
                     todo.len()
                 )));
+            }
+            if let Some(first) = schema.take_if(|it| wave == [*it])
+                && let Some(seen) = self.seen.get(first)
+            {
+                let step = self.progress.node(&seen.job.node.name);
+                step.at("looking for the ledger's schema");
+                let said =
+                    schema::load(&seen.remote, self.place.network, self.place.materials).await?;
+                self.journal.note(Some(&seen.job.node.name), &said)?;
+                self.progress.say(format!("{}: {said}", seen.job.node.name));
             }
             let mut running = Vec::new();
             for at in &wave {
@@ -138,6 +157,10 @@ impl RollOut<'_> {
         self.progress.say(format!("{name}: {}", summary(changes)));
         outcome.result = Done::Failed;
         let made = async {
+            if !changes.packages.is_empty() || !changes.images.is_empty() {
+                step.at("bringing what containers need");
+                containers::prepare(remote, &changes.packages, &changes.images).await?;
+            }
             step.at("sending");
             outcome.notes = apply::apply(remote, &job.desired, changes).await?;
             step.at("waiting until it is healthy");
@@ -170,6 +193,12 @@ impl RollOut<'_> {
         let lines = changes.lines().join("; ");
         self.journal.note(Some(name), &format!("changed: {lines}"))
     }
+}
+
+/// Whether a node's ledger ends for a while.
+fn restarts_ledger(changes: &Changes<'_>) -> bool {
+    let mut restarted = changes.restarted.iter();
+    restarted.any(|it| it.name == scalardl::SERVICE)
 }
 
 /// One node of each role first, beside each other; then the others in groups, of which each has one Cassandra node at most.

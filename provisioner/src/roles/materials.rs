@@ -10,7 +10,8 @@ use jiff::Timestamp;
 
 use crate::{
     artifacts::Artifacts,
-    network::Network,
+    image_archive,
+    network::{Network, Role},
     pki::Pki,
     planning,
     promtool::{self, Kind},
@@ -31,8 +32,17 @@ pub(crate) struct Materials {
     pub(super) scrapes: Vec<(String, Vec<u8>)>,
     /// The authorities of each remote_write.
     pub(super) authorities: Vec<Option<Vec<u8>>>,
+    /// Archives of images, and which image is in each.
+    pub(super) images: Images,
     /// How long Prometheus keeps samples.
     pub(super) retention: String,
+}
+
+/// Archives of images, with the ids of what is in them.
+#[derive(Debug, Default)]
+pub(super) struct Images {
+    pub(super) ledger: Option<(PathBuf, String)>,
+    pub(super) schema: Option<(PathBuf, String)>,
 }
 
 impl Materials {
@@ -74,7 +84,20 @@ impl Materials {
                     .context("config.json: remote_write: ca_file"),
                 None => Ok(None),
             });
+        let archive = |key: &str| {
+            let path = config.text(key).filter(|_| config.installs(Role::ScalarDl));
+            let read = |path: &str| {
+                let id = image_archive::id(Path::new(path));
+                let id = id.with_context(|| format!("config.json: {key}"))?;
+                anyhow::Ok((PathBuf::from(path), id))
+            };
+            path.map(read).transpose()
+        };
         Ok(Self {
+            images: Images {
+                ledger: archive("scalar_image_archive")?,
+                schema: archive("scalar_schema_image_archive")?,
+            },
             pki: Pki::open(&network.folder.join("pki"), now)?,
             secrets: Secrets::open(&network.folder.join("secrets"), config)?,
             artifacts,

@@ -53,7 +53,12 @@ const CONFIG: &str = r#""name": "Ledger", "prefix": "ledger", "environment": "pr
     "artifacts": {
         "prometheus": {"path": "prometheus.tar.gz", "version": "3.5.0"},
         "grafana": {"path": "grafana.tar.gz", "version": "12.0.2"},
-        "jolokia": {"path": "jolokia.jar", "version": "2.6.0"}}"#;
+        "jolokia": {"path": "jolokia.jar", "version": "2.6.0"},
+        "traefik": {"path": "traefik.tar.gz", "version": "3.7.15"}}"#;
+
+/// Ledgers and the entry point are installed from here, too.
+const SERVICES: &str = r#", "services": ["scalardl", "traefik"], "tag": "3.9.1", "docker_user": "me", "docker_password": "secret-docker",
+    "scalar_properties": {"scalar.dl.ledger.name": "Our ledger"}"#;
 
 /// An environment on the disk.
 struct Environment {
@@ -71,7 +76,12 @@ impl Environment {
         fs::write(&config, format!("{{{CONFIG}{more}}}")).unwrap();
         fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(path.join("hosts.yml"), hosts).unwrap();
-        for name in ["prometheus.tar.gz", "grafana.tar.gz", "jolokia.jar"] {
+        for name in [
+            "prometheus.tar.gz",
+            "grafana.tar.gz",
+            "jolokia.jar",
+            "traefik.tar.gz",
+        ] {
             fs::write(path.join(name), name).unwrap();
         }
         let beside = path.join("programs");
@@ -157,6 +167,12 @@ fn shown(desired: &Desired) -> String {
     let mut text = String::new();
     let mut line = |it: String| writeln!(text, "{it}").unwrap();
     line(format!("users: {}", desired.users.join(", ")));
+    for it in &desired.packages {
+        line(format!("package: {} for {}", it.name, it.command));
+    }
+    for it in &desired.images {
+        line(format!("image: {} from {:?}", it.reference, it.from));
+    }
     for it in &desired.programs {
         line(format!("program: {} {} {:?}", it.name, it.version, it.form));
     }
@@ -227,6 +243,96 @@ fn every_node() {
 }
 
 #[test]
+fn ledgers_and_the_entry_point() {
+    let ledgers = "  - {name: scalardl-2, address: 10.0.2.22, role: scalardl, zone: b}\n";
+    let environment = Environment::new(SERVICES, &format!("{HOSTS}{ledgers}"));
+    for name in ["scalardl-1", "traefik-1"] {
+        let mut text = shown(&environment.desired(name));
+        for (from, to) in environment.places(name) {
+            text = text.replace(&from, &to);
+        }
+        golden::check(format!("provisioner/tests/golden/{name}-itself.txt"), &text);
+    }
+}
+
+/// What runs is named by what it is, so that what ran before is still there when its name leads elsewhere.
+#[test]
+fn a_ledgers_image() {
+    let with = |keys: &str, hosts: &str| {
+        let more = format!(r#", "services": ["scalardl"]{keys}"#);
+        let environment = Environment::new(&more, hosts);
+        let mut nodes = environment.network.nodes.iter();
+        let node = nodes.find(|it| it.name == "scalardl-1").unwrap();
+        let desired = desired(&environment.network, node, &environment.materials);
+        desired.map_err(|it| format!("{it:#}"))
+    };
+    let registry = r#", "docker_user": "u", "docker_password": "secret-docker""#;
+    for (keys, expect) in [
+        (r#", "tag": "1""#, "ghcr.io/scalar-labs/scalardl-ledger:1"),
+        (
+            r#", "tag": "2.0.7", "scalar_image": "scalarlabs/scalar-ledger""#,
+            "docker.io/scalarlabs/scalar-ledger:2.0.7",
+        ),
+        (
+            r#", "tag": "1", "scalar_image": "127.0.0.1:5000/l""#,
+            "127.0.0.1:5000/l:1",
+        ),
+    ] {
+        let desired = with(&format!("{keys}{registry}"), HOSTS).unwrap();
+        assert_eq!(desired.images[0].reference, expect);
+        let unit = desired
+            .files
+            .iter()
+            .find(|it| it.path.ends_with("/scalardl.service"));
+        let unit = String::from_utf8(unit.unwrap().content.clone()).unwrap();
+        assert!(unit.contains(&format!("\n    {expect}\n")), "{unit}");
+        // Nothing that would leave the operator's machine otherwise than to podman.
+        let all = format!("{desired:?}");
+        assert!(!all.contains("secret-docker"), "{all}");
+        let mut texts = desired
+            .files
+            .iter()
+            .map(|it| String::from_utf8_lossy(&it.content));
+        assert!(!texts.any(|it| it.contains("secret-docker")));
+    }
+    let keys = format!(r#"{registry}, "tag": "1 --privileged""#);
+    let said = with(&keys, HOSTS).unwrap_err();
+    assert!(said.contains("is no part of an image's name"), "{said}");
+    let alone = "hosts:\n  - {name: scalardl-1, address: 10.0.1.21, role: scalardl}\n";
+    let said = with(&format!(r#"{registry}, "tag": "1""#), alone).unwrap_err();
+    assert!(said.contains("ledgers need a Cassandra"), "{said}");
+    // What something else keeps needs none.
+    let other = r#", "tag": "1", "scalar_properties": {"scalar.db.storage": "jdbc"}"#;
+    let desired = with(&format!("{registry}{other}"), alone).unwrap();
+    let environment = desired
+        .files
+        .iter()
+        .find(|it| it.path.ends_with("/ledger.env"));
+    let environment = String::from_utf8(environment.unwrap().content.clone()).unwrap();
+    assert!(!environment.contains("SCALAR_DB"), "{environment}");
+    // Somebody else's Cassandra, by a user of its own.
+    let other = r#", "tag": "1", "cassandra_contact_points": "a, b", "cassandra_user": "me", "cassandra_password": "secret-cassandra""#;
+    let desired = with(&format!("{registry}{other}"), alone).unwrap();
+    let environment = desired
+        .files
+        .iter()
+        .find(|it| it.path.ends_with("/ledger.env"));
+    let environment = environment.unwrap();
+    assert_eq!(environment.mode, 0o600);
+    let environment = String::from_utf8(environment.content.clone()).unwrap();
+    for line in [
+        "CONTACT_POINTS=a,b",
+        "USERNAME=me",
+        "PASSWORD=secret-cassandra",
+    ] {
+        assert!(
+            environment.contains(&format!("SCALAR_DB_{line}\n")),
+            "{environment}"
+        );
+    }
+}
+
+#[test]
 fn secrets_are_in_files_of_one_user() {
     let more = r#", "grafana_password": "secret-grafana", "rules_folder": "rules", "scrape_folder": "scrapes""#;
     let environment = Environment::new(more, HOSTS);
@@ -259,10 +365,16 @@ fn secrets_are_in_files_of_one_user() {
         let units = format!("{units:?}");
         assert!(!secrets.iter().any(|it| units.contains(it)), "{units}");
     }
-    // Each is somewhere, but for what people know: its hash is enough.
-    let operator = environment.materials.secrets.operator.secret.expose();
+    // Each is somewhere, but for what people know: its hash is enough; and for what Cassandra keeps itself.
+    let secrets_of = &environment.materials.secrets;
+    let unseen = [
+        &secrets_of.operator.secret,
+        &secrets_of.cassandra,
+        &secrets_of.scalardl,
+    ];
     for (secret, found) in secrets.iter().zip(found) {
-        assert_eq!(found > 0, *secret != operator, "{secret}");
+        let is_unseen = unseen.iter().any(|it| it.expose() == *secret);
+        assert_eq!(found > 0, !is_unseen, "{secret}");
     }
 }
 

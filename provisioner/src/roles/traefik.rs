@@ -1,12 +1,135 @@
-//! traefik-exporter beside Traefik: what its API tells, what it did not take of its configuration, and whether clients get answers.
+//! Traefik before the ledgers, where it is installed from here, and traefik-exporter beside it: what its API tells, what it did not take of its configuration, and whether clients get answers.
 
-use super::{PROMETHEUS, Place, Service, unit::adapted};
-use crate::desired::{CONFIGURATION, STATE};
+use super::{PROMETHEUS, Place, Service, scalardl, socket, unit::adapted};
+use crate::{
+    desired::{CONFIGURATION, File, Folder, Health, STATE},
+    network::{Network, Role},
+};
+
+const TRAEFIK: &str = "traefik";
+const TRAEFIK_UNIT: &str = include_str!("../../data/units/traefik.service");
+const STATIC: &str = include_str!("../../../packaging/traefik/traefik.yml");
+const MONITORING: &str = include_str!("../../../packaging/traefik/dynamic/monitoring.yml");
+const ROTATION: &str = include_str!("../../../packaging/traefik/logrotate");
+/// As packaging/traefik has them.
+const FOLDER: &str = "/etc/traefik";
+const LOGS: &str = "/var/log/traefik";
+/// On the entry point that this machine alone reaches.
+const PING: &str = "http://127.0.0.1:8080/ping";
 
 const NAME: &str = "traefik-exporter";
 const UNIT: &str = include_str!("../../../packaging/systemd/traefik-exporter.service");
 
 pub(super) fn add(place: &mut Place<'_>) -> anyhow::Result<()> {
+    if place.config().installs(Role::Traefik) {
+        traefik(place)?;
+    }
+    exporter(place)
+}
+
+/// Traefik itself, on the files of packaging/traefik.
+fn traefik(place: &mut Place<'_>) -> anyhow::Result<()> {
+    let own = format!("root:{TRAEFIK}");
+    for (path, owner, mode) in [
+        (FOLDER.to_owned(), "root", 0o755),
+        (format!("{FOLDER}/dynamic"), &own, 0o2750),
+        (LOGS.to_owned(), TRAEFIK, 0o2750),
+    ] {
+        place.desired.folders.push(Folder {
+            path,
+            owner: owner.to_owned(),
+            mode,
+        });
+    }
+    let configuration = format!("{FOLDER}/traefik.yml");
+    for (path, owner, mode, text) in [
+        (configuration.clone(), "root", 0o644, STATIC.to_owned()),
+        (
+            format!("{FOLDER}/dynamic/monitoring.yml"),
+            &own,
+            0o640,
+            MONITORING.to_owned(),
+        ),
+        // It is looked at all the time: another one holds at once.
+        (
+            format!("{FOLDER}/dynamic/scalardl.yml"),
+            &own,
+            0o640,
+            routes(place.network),
+        ),
+        (
+            format!("/etc/logrotate.d/{TRAEFIK}"),
+            "root",
+            0o644,
+            ROTATION.to_owned(),
+        ),
+    ] {
+        place.desired.files.push(File {
+            path,
+            owner: owner.to_owned(),
+            mode,
+            content: text.into(),
+        });
+    }
+    place.service(Service {
+        name: TRAEFIK,
+        unit: TRAEFIK_UNIT,
+        without: &[],
+        program: TRAEFIK,
+        arguments: vec![format!("--configFile={configuration}")],
+        restarted_by: &[],
+        reloaded_by: &[],
+        health: Health::Get {
+            url: PING.to_owned(),
+        },
+    })?;
+    if let Some(unit) = place.desired.units.last_mut() {
+        unit.restarted_by.push(configuration);
+    }
+    Ok(())
+}
+
+/// The ledgers' routes. Between each and its servers stands a service of weights, so that others can take their place little by little. What
+/// pauses ledgers (50053) and their metrics (8080) are behind no route.
+fn routes(network: &Network) -> String {
+    const HEAD: &str = "# Written by `provisioner install`; changes are lost.\n";
+    let nodes = network.nodes.iter();
+    let ledgers = nodes.filter(|it| it.roles.contains(&Role::ScalarDl));
+    let ledgers: Vec<_> = ledgers.map(|it| it.private_address.as_str()).collect();
+    if ledgers.is_empty() {
+        return format!("{HEAD}# There are no ledgers.\n");
+    }
+    let both = [
+        ("ledger", scalardl::PORT),
+        ("ledger-privileged", scalardl::PRIVILEGED),
+    ];
+    let mut text = format!("{HEAD}http:\n  routers:\n");
+    for (name, _) in both {
+        text.push_str(&format!(
+            "    {name}:\n      entryPoints: [{name}]\n      rule: PathPrefix(`/`)\n      service: {name}\n"
+        ));
+    }
+    text.push_str("  services:\n");
+    for (name, port) in both {
+        text.push_str(&format!(
+            "    {name}:\n      weighted:\n        services:\n          - name: {name}-blue\n            weight: 1\n    {name}-blue:\n      loadBalancer:\n        servers:\n"
+        ));
+        for address in &ledgers {
+            text.push_str(&format!(
+                "          - url: h2c://{}\n",
+                socket(address, port)
+            ));
+        }
+        // A ledger answers of its health on the port of clients alone.
+        text.push_str(&format!(
+            "        healthCheck:\n          mode: grpc\n          port: {}\n          interval: 5s\n          timeout: 3s\n",
+            scalardl::PORT
+        ));
+    }
+    text
+}
+
+fn exporter(place: &mut Place<'_>) -> anyhow::Result<()> {
     let arguments = vec![
         format!("--web.listen-address={}", place.listen(NAME)?),
         format!("--web.config.file={CONFIGURATION}/{NAME}/web.yml"),

@@ -386,11 +386,9 @@ fn needed_names(site: &Site, node: &Node) -> BTreeSet<String> {
 
 impl Program {
     fn of(unit: &Unit) -> Self {
-        let asked = unit.health.asked();
-        let url = asked.and_then(|it| Url::parse(it.0).ok());
         Self {
             name: name_of(unit).to_owned(),
-            port: url.and_then(|it| it.port_or_known_default()),
+            port: unit.health.port(),
         }
     }
 }

@@ -27,8 +27,11 @@ const MOST: usize = 16 << 20;
 const ERROR: u8 = 0;
 const STARTUP: u8 = 1;
 const READY: u8 = 2;
+const AUTHENTICATE: u8 = 3;
 const QUERY: u8 = 7;
 const RESULT: u8 = 8;
+const AUTH_RESPONSE: u8 = 15;
+const AUTH_SUCCESS: u8 = 16;
 
 /// A connection.
 #[derive(Debug)]
@@ -84,6 +87,27 @@ impl Cql {
     /// # Errors
     /// When nobody is there, or speaks something else, or wants a password.
     pub fn connect(address: SocketAddr, patience: Duration) -> Result<Self, CqlError> {
+        Self::open(address, None, patience)
+    }
+
+    /// The same as a user, for a Cassandra that asks for a password; one that asks nobody takes it, too.
+    ///
+    /// # Errors
+    /// When nobody is there, or speaks something else, or refuses the user.
+    pub fn connect_as(
+        address: SocketAddr,
+        user: &str,
+        password: &str,
+        patience: Duration,
+    ) -> Result<Self, CqlError> {
+        Self::open(address, Some((user, password)), patience)
+    }
+
+    fn open(
+        address: SocketAddr,
+        login: Option<(&str, &str)>,
+        patience: Duration,
+    ) -> Result<Self, CqlError> {
         let connect = || -> io::Result<TcpStream> {
             let stream = TcpStream::connect_timeout(&address, patience)?;
             stream.set_read_timeout(Some(patience))?;
@@ -98,8 +122,19 @@ impl Cql {
             body.extend(u16::try_from(word.len()).unwrap_or(0).to_be_bytes());
             body.extend(word.as_bytes());
         }
-        match cql.ask(STARTUP, &body)? {
-            (READY, _) => Ok(cql),
+        match (cql.ask(STARTUP, &body)?, login) {
+            ((READY, _), _) => Ok(cql),
+            ((AUTHENTICATE, _), Some((user, password))) => {
+                // SASL's PLAIN: nobody to act for, the user, the password, with zeros before each.
+                let token = format!("\0{user}\0{password}");
+                let length = u32::try_from(token.len()).unwrap_or(u32::MAX);
+                let mut body = length.to_be_bytes().to_vec();
+                body.extend(token.as_bytes());
+                match cql.ask(AUTH_RESPONSE, &body)? {
+                    (AUTH_SUCCESS, _) => Ok(cql),
+                    _ => Err(CqlError::Protocol("it wants more than a password")),
+                }
+            }
             _ => Err(CqlError::Protocol(
                 "it is not ready for whoever comes without a password",
             )),
