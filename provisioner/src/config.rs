@@ -4,6 +4,7 @@
 mod ask;
 mod check;
 mod document;
+mod edit;
 mod keys;
 mod schema;
 
@@ -21,6 +22,7 @@ use self::{
 };
 pub(crate) use self::{
     check::{is_word, near},
+    edit::set_number,
     keys::LEVELS,
     schema::print_schema,
 };

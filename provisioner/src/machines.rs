@@ -39,7 +39,9 @@ pub(crate) fn load(folder: &Path) -> Result<Vec<Node>, HostsError> {
 pub(crate) fn keep(folder: &Path, inventory: Option<&Value>) -> anyhow::Result<Vec<Node>> {
     let path = folder.join(FILE);
     let hosts = inventory.and_then(|it| it.get("hosts"));
-    let has_some = hosts.and_then(Value::as_array).is_some_and(|it| !it.is_empty());
+    let has_some = hosts
+        .and_then(Value::as_array)
+        .is_some_and(|it| !it.is_empty());
     match inventory.filter(|_| has_some) {
         Some(inventory) => {
             let text = serde_json::to_string_pretty(inventory)? + "\n";
@@ -126,7 +128,11 @@ fn forget(folder: &Path, nodes: &[Node]) -> anyhow::Result<()> {
         let id = line.split(' ').next().unwrap_or_default();
         !id.starts_with("i-") || nodes.iter().any(|it| it.instance_id.as_deref() == Some(id))
     };
-    let left: String = text.lines().filter(is_there).map(|it| format!("{it}\n")).collect();
+    let left: String = text
+        .lines()
+        .filter(is_there)
+        .map(|it| format!("{it}\n"))
+        .collect();
     if left == text {
         return Ok(());
     }
@@ -153,9 +159,7 @@ mod tests {
     use super::{FILE, KNOWN_HOSTS, keep, load};
 
     fn inventory(ids: &[&str]) -> Value {
-        let host = |(at, id): (usize, &&str)| {
-            json!({"name": format!("n{at}"), "address": format!("10.0.0.{at}"), "role": "host", "instance_id": id})
-        };
+        let host = |(at, id): (usize, &&str)| json!({"name": format!("n{at}"), "address": format!("10.0.0.{at}"), "role": "host", "instance_id": id});
         json!({"defaults": {"user": "admin"}, "hosts": ids.iter().enumerate().map(host).collect::<Vec<_>>()})
     }
 
@@ -164,7 +168,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         assert_eq!(load(folder).unwrap(), []);
-        assert_eq!(keep(folder, Some(&inventory(&["i-1", "i-2"]))).unwrap().len(), 2);
+        assert_eq!(
+            keep(folder, Some(&inventory(&["i-1", "i-2"])))
+                .unwrap()
+                .len(),
+            2
+        );
         let keys = "i-1 ssh-ed25519 AAAA\ni-2 ssh-ed25519 BBBB\nby-hand ssh-ed25519 CCCC\n";
         fs::write(folder.join(KNOWN_HOSTS), keys).unwrap();
         // n1 was replaced: its key was the old machine's.
@@ -176,7 +185,10 @@ mod tests {
 
         // What is no inventory leaves the one that was.
         let error = keep(folder, Some(&json!({"hosts": [{"name": "x"}]}))).unwrap_err();
-        assert!(format!("{error:#}").starts_with("Terraform's output `inventory`: "), "{error:#}");
+        assert!(
+            format!("{error:#}").starts_with("Terraform's output `inventory`: "),
+            "{error:#}"
+        );
         assert_eq!(load(folder).unwrap(), nodes);
         for none in [Some(inventory(&[])), None] {
             assert_eq!(keep(folder, none.as_ref()).unwrap(), []);

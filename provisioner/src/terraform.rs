@@ -1,11 +1,13 @@
 //! Machines in AWS: the commands that have Terraform make, change and destroy them, guarded against the loss of data, and `apply`, which then
 //! installs on them.
 
+mod destroy;
 mod files;
 mod plan;
 mod program;
 mod run;
 mod said;
+mod scale;
 mod target;
 mod variables;
 mod workspace;
@@ -16,6 +18,8 @@ use anyhow::bail;
 use serde_json::{Value, json};
 
 pub(crate) use self::{
+    destroy::{DestroyFlags, destroy},
+    scale::{ScaleFlags, scale},
     target::{Target, resolve},
     workspace::Wanted,
 };
@@ -24,7 +28,7 @@ use crate::{
     config::Config,
     exec::shell_word,
     install::{self, runtime},
-    interrupt::{Interrupt, Interrupted},
+    interrupt::Interrupt,
     lock::{Journal, Lock},
     network::{Network, Node},
     output,
@@ -109,7 +113,8 @@ pub(crate) fn init(folder: &Path, flags: &InitFlags) -> anyhow::Result<ExitCode>
     session.runtime.block_on(async {
         let interrupt = session.listen()?;
         let program = &session.program;
-        let workspace = Workspace::open(folder, &config, program, &interrupt, &progress, flags.force)?;
+        let workspace =
+            Workspace::open(folder, &config, program, &interrupt, &progress, flags.force)?;
         let upgrade: &[&str] = if flags.upgrade { &["-upgrade"] } else { &[] };
         workspace.init(upgrade).await?;
         Journal::new(folder, "init").note(None, "done")?;
@@ -131,7 +136,14 @@ pub(crate) fn plan(folder: &Path, flags: &PlanFlags) -> anyhow::Result<ExitCode>
     let plan = session.runtime.block_on(async {
         let interrupt = session.listen()?;
         let program = &session.program;
-        let workspace = Workspace::open(folder, &network.config, program, &interrupt, &progress, false)?;
+        let workspace = Workspace::open(
+            folder,
+            &network.config,
+            program,
+            &interrupt,
+            &progress,
+            false,
+        )?;
         workspace.ready().await?;
         let plan = workspace.plan(&wanted).await?;
         workspace.refresh().await?;
@@ -147,8 +159,14 @@ pub(crate) fn plan(folder: &Path, flags: &PlanFlags) -> anyhow::Result<ExitCode>
     drop(session);
     let network = Network::load(folder)?;
     let has_nodes = !flags.no_install && !network.nodes.is_empty();
-    let nodes = if has_nodes { install::differences(&network)? } else { Vec::new() };
-    let differing = nodes.iter().any(|it| it.1.as_ref().is_ok_and(|it| !it.is_empty()));
+    let nodes = if has_nodes {
+        install::differences(&network)?
+    } else {
+        Vec::new()
+    };
+    let differing = nodes
+        .iter()
+        .any(|it| it.1.as_ref().is_ok_and(|it| !it.is_empty()));
     if flags.consent.json {
         let node = |(name, found): &(String, Result<Vec<String>, String>)| match found {
             Ok(changes) => json!({"node": name, "changes": changes}),
@@ -160,7 +178,9 @@ pub(crate) fn plan(folder: &Path, flags: &PlanFlags) -> anyhow::Result<ExitCode>
     } else {
         for (name, found) in &nodes {
             match found {
-                Ok(changes) => changes.iter().for_each(|it| output::say(format!("{name}: {it}"))),
+                Ok(changes) => changes
+                    .iter()
+                    .for_each(|it| output::say(format!("{name}: {it}"))),
                 Err(problem) => output::warn(problem),
             }
         }
@@ -194,7 +214,14 @@ pub(crate) fn make(
     session.runtime.block_on(async {
         let interrupt = session.listen()?;
         let program = &session.program;
-        let workspace = Workspace::open(folder, &network.config, program, &interrupt, &progress, false)?;
+        let workspace = Workspace::open(
+            folder,
+            &network.config,
+            program,
+            &interrupt,
+            &progress,
+            false,
+        )?;
         workspace.ready().await?;
         let saved = match wanted {
             None => workspace.saved().await?,
@@ -254,7 +281,14 @@ pub(crate) fn outputs(folder: &Path, flags: &OutputFlags) -> anyhow::Result<Exit
     let outputs = session.runtime.block_on(async {
         let interrupt = session.listen()?;
         let program = &session.program;
-        let workspace = Workspace::open(folder, &network.config, program, &interrupt, &progress, false)?;
+        let workspace = Workspace::open(
+            folder,
+            &network.config,
+            program,
+            &interrupt,
+            &progress,
+            false,
+        )?;
         workspace.ready().await?;
         workspace.refresh().await?;
         workspace.outputs().await
@@ -278,7 +312,11 @@ pub(crate) fn outputs(folder: &Path, flags: &OutputFlags) -> anyhow::Result<Exit
 }
 
 /// Flags a machine to be made anew, or takes the flag away, and says its address.
-pub(crate) fn taint(folder: &Path, flags: &TaintFlags, word: &'static str) -> anyhow::Result<ExitCode> {
+pub(crate) fn taint(
+    folder: &Path,
+    flags: &TaintFlags,
+    word: &'static str,
+) -> anyhow::Result<ExitCode> {
     let network = Network::load(folder)?;
     let Target { address, node } = resolve(&flags.machine.join(" "), &network)?;
     let _lock = Lock::take(folder, word)?;
@@ -287,7 +325,14 @@ pub(crate) fn taint(folder: &Path, flags: &TaintFlags, word: &'static str) -> an
     session.runtime.block_on(async {
         let interrupt = session.listen()?;
         let program = &session.program;
-        let workspace = Workspace::open(folder, &network.config, program, &interrupt, &progress, false)?;
+        let workspace = Workspace::open(
+            folder,
+            &network.config,
+            program,
+            &interrupt,
+            &progress,
+            false,
+        )?;
         workspace.ready().await?;
         workspace.asks(&[word, "-no-color", &address]).await?;
         // A plan that was made before knows nothing of it.
@@ -308,14 +353,20 @@ struct Session<'a> {
 impl<'a> Session<'a> {
     fn new(progress: &'a Progress) -> anyhow::Result<Self> {
         let program = Program::find()?;
-        Ok(Self { progress, program, runtime: runtime()? })
+        Ok(Self {
+            progress,
+            program,
+            runtime: runtime()?,
+        })
     }
 
     /// Within the runtime.
     fn listen(&self) -> anyhow::Result<Interrupt> {
         let progress = self.progress.clone();
         Interrupt::listen(move || {
-            progress.say("Terraform brings to an end what it has begun; once more leaves it alone with that");
+            progress.say(
+                "Terraform brings to an end what it has begun; once more leaves it alone with that",
+            );
         })
     }
 }
@@ -333,11 +384,19 @@ fn show(plan: &Plan, progress: &Progress) {
     progress.say(plan.sums());
 }
 
+/// Why nothing was done: what was wanted would lose something, or a person has not said yes.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct NothingDone(String);
+
 /// Refuses to lose what is stateful.
 fn guard(plan: &Plan, consent: &Consent) -> anyhow::Result<()> {
     let losses = plan.losses(&consent.allow_stateful);
     if !losses.is_empty() {
-        bail!("this would take what is stateful, so nothing was done:\n  {}", losses.join("\n  "));
+        bail!(NothingDone(format!(
+            "this would take what is stateful, so nothing was done:\n  {}",
+            losses.join("\n  ")
+        )));
     }
     Ok(())
 }
@@ -345,13 +404,15 @@ fn guard(plan: &Plan, consent: &Consent) -> anyhow::Result<()> {
 /// Asks a person for a yes.
 fn ask(question: &str) -> anyhow::Result<()> {
     if !std::io::stdin().is_terminal() {
-        bail!("nobody can be asked here: say --yes");
+        bail!(NothingDone(
+            "nobody can be asked here, so nothing was done: say --yes".to_owned()
+        ));
     }
     output::note(format!("{question} Only `yes` does it:"));
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     if answer.trim() != "yes" {
-        bail!(Interrupted("nothing was done".to_owned()));
+        bail!(NothingDone("nothing was done".to_owned()));
     }
     Ok(())
 }

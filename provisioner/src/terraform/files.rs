@@ -70,7 +70,7 @@ files![
     "outputs.tf",
     "variables.tf",
     "versions.tf",
-]
+];
 
 /// What became of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,7 +162,9 @@ pub(super) fn write(folder: &Path, force: bool) -> anyhow::Result<BTreeMap<Strin
 fn ignore(folder: &Path) -> anyhow::Result<()> {
     let path = folder.join(".gitignore");
     let mut text = read(&path)?.unwrap_or_default();
-    let missing = IGNORED.iter().filter(|line| !text.lines().any(|it| it.trim() == **line));
+    let missing = IGNORED
+        .iter()
+        .filter(|line| !text.lines().any(|it| it.trim() == **line));
     let missing: Vec<_> = missing.copied().collect();
     if missing.is_empty() {
         return Ok(());
@@ -185,7 +187,9 @@ fn manifest(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
         parts.all(|it| matches!(it, std::path::Component::Normal(_)))
     };
     let lines = lines.filter(|it| is_below(it.1));
-    Ok(lines.map(|(sum, path)| (path.to_owned(), sum.to_owned())).collect())
+    Ok(lines
+        .map(|(sum, path)| (path.to_owned(), sum.to_owned()))
+        .collect())
 }
 
 fn read(path: &Path) -> anyhow::Result<Option<String>> {
@@ -248,7 +252,10 @@ mod tests {
         assert!(became.values().all(|it| *it == Became::Written));
         assert!(write(folder, false).unwrap().is_empty());
         let ignored = fs::read_to_string(folder.join(".gitignore")).unwrap();
-        assert!(ignored.starts_with("mine\nplan.out\n.terraform/\n"), "{ignored}");
+        assert!(
+            ignored.starts_with("mine\nplan.out\n.terraform/\n"),
+            "{ignored}"
+        );
         assert_eq!(ignored.lines().count(), 1 + IGNORED.len());
     }
 
@@ -260,7 +267,10 @@ mod tests {
         // It was there before, and is none of ours.
         fs::write(&file, "theirs").unwrap();
         let error = write(folder, false).unwrap_err().to_string();
-        assert!(error.contains("it has newer ones: main.tf; `init --force`"), "{error}");
+        assert!(
+            error.contains("it has newer ones: main.tf; `init --force`"),
+            "{error}"
+        );
         assert!(!folder.join("outputs.tf").exists(), "nothing is written");
         write(folder, true).unwrap();
         let beside = fs::read_to_string(folder.join("main.tf.orig")).unwrap();
@@ -269,7 +279,10 @@ mod tests {
         // Changed, while ours is the same.
         fs::write(&file, "changed").unwrap();
         let became = write(folder, false).unwrap();
-        assert_eq!(became.into_iter().collect::<Vec<_>>(), [("main.tf".to_owned(), Became::Kept)]);
+        assert_eq!(
+            became.into_iter().collect::<Vec<_>>(),
+            [("main.tf".to_owned(), Became::Kept)]
+        );
         assert_eq!(fs::read_to_string(&file).unwrap(), "changed");
 
         // Changed, and ours is newer.
@@ -277,12 +290,21 @@ mod tests {
         let text = fs::read_to_string(&manifest).unwrap();
         let older: Vec<_> = text
             .lines()
-            .map(|it| if it.ends_with("  main.tf") { "00  main.tf" } else { it })
+            .map(|it| {
+                if it.ends_with("  main.tf") {
+                    "00  main.tf"
+                } else {
+                    it
+                }
+            })
             .collect();
         fs::write(&manifest, older.join("\n")).unwrap();
         write(folder, false).unwrap_err();
         write(folder, true).unwrap();
-        assert_eq!(fs::read_to_string(folder.join("main.tf.orig")).unwrap(), "changed");
+        assert_eq!(
+            fs::read_to_string(folder.join("main.tf.orig")).unwrap(),
+            "changed"
+        );
     }
 
     #[test]
@@ -294,7 +316,10 @@ mod tests {
         fs::write(folder.join("main.tf"), "older").unwrap();
         fs::write(folder.join("gone.tf"), "gone").unwrap();
         fs::write(&outside, "gone").unwrap();
-        let (older, gone) = (crate::artifacts::sha256(b"older"), crate::artifacts::sha256(b"gone"));
+        let (older, gone) = (
+            crate::artifacts::sha256(b"older"),
+            crate::artifacts::sha256(b"gone"),
+        );
         let lines = format!("{older}  main.tf\n{gone}  gone.tf\n{gone}  modules/../outside.tf\n");
         fs::write(folder.join(MANIFEST), lines).unwrap();
         let became = write(folder, false).unwrap();

@@ -83,7 +83,10 @@ impl Plan {
     /// Reads what `show -json` says of one.
     pub(super) fn parse(text: &str) -> serde_json::Result<Self> {
         let shown: Shown = serde_json::from_str(text)?;
-        let managed = shown.resource_changes.into_iter().filter(|it| it.mode == "managed");
+        let managed = shown
+            .resource_changes
+            .into_iter()
+            .filter(|it| it.mode == "managed");
         let changes = managed.filter_map(|it| {
             let action = it.action()?;
             Some(Change {
@@ -94,7 +97,9 @@ impl Plan {
                 address: it.address,
             })
         });
-        Ok(Self { changes: changes.collect() })
+        Ok(Self {
+            changes: changes.collect(),
+        })
     }
 
     /// A line for each change; machines that are started are told as that.
@@ -129,13 +134,15 @@ impl Plan {
             (count > 0).then(|| format!("{count} to {}", action.word()))
         });
         let sums: Vec<_> = sums.collect();
-        if sums.is_empty() { "no resource differs".to_owned() } else { sums.join(", ") }
+        if sums.is_empty() {
+            "no resource differs".to_owned()
+        } else {
+            sums.join(", ")
+        }
     }
 
     pub(crate) fn json(&self) -> Value {
-        let change = |it: &Change| {
-            json!({"action": it.action.word(), "address": it.address, "node": it.node, "why": it.why})
-        };
+        let change = |it: &Change| json!({"action": it.action.word(), "address": it.address, "node": it.node, "why": it.why});
         self.changes.iter().map(change).collect()
     }
 
@@ -156,7 +163,10 @@ impl Plan {
                 line += &format!(" ({why})");
             }
             line += &if never {
-                format!("; `terraform state rm '{}'` lets it go and leaves it in AWS", it.address)
+                format!(
+                    "; `terraform state rm '{}'` lets it go and leaves it in AWS",
+                    it.address
+                )
             } else {
                 let name = it.node.as_ref().unwrap_or(&it.address);
                 format!("; --allow-stateful {name} lets it be done")
@@ -168,7 +178,10 @@ impl Plan {
 
     /// Volumes that would be lost.
     pub(super) fn lost_volumes(&self) -> Vec<&str> {
-        let lost = self.changes.iter().filter(|it| it.action.deletes() && it.kind == "aws_ebs_volume");
+        let lost = self
+            .changes
+            .iter()
+            .filter(|it| it.action.deletes() && it.kind == "aws_ebs_volume");
         lost.map(|it| it.address.as_str()).collect()
     }
 
@@ -178,10 +191,19 @@ impl Plan {
         let is_cassandra = change.address.starts_with("module.cassandra.");
         match change.kind.as_str() {
             "aws_ebs_volume" => Some((format!("a volume with data of {node}"), true)),
-            "aws_instance" if is_cassandra => Some((format!("the machine of {node}, which holds a part of the data"), false)),
-            "aws_network_interface" if is_cassandra => Some((format!("the address of {node}, which other nodes know it by"), false)),
+            "aws_instance" if is_cassandra => Some((
+                format!("the machine of {node}, which holds a part of the data"),
+                false,
+            )),
+            "aws_network_interface" if is_cassandra => Some((
+                format!("the address of {node}, which other nodes know it by"),
+                false,
+            )),
             // With its machine goes what was attached to it.
-            "aws_volume_attachment" if !self.loses_machine(node) => Some((format!("the disk of {node} would be torn off while it runs"), false)),
+            "aws_volume_attachment" if !self.loses_machine(node) => Some((
+                format!("the disk of {node} would be torn off while it runs"),
+                false,
+            )),
             _ => None,
         }
     }
@@ -208,7 +230,11 @@ impl Resource {
     }
 
     fn update(&self) -> Action {
-        let is_stopped = self.change.before.get("state").is_some_and(|it| it != "running");
+        let is_stopped = self
+            .change
+            .before
+            .get("state")
+            .is_some_and(|it| it != "running");
         if self.kind == "aws_ec2_instance_state" && is_stopped {
             Action::Start
         } else {
@@ -224,17 +250,26 @@ impl Resource {
             }
             (Action::Change, _) => {
                 let keys = self.differing();
-                if keys.is_empty() { String::new() } else { keys.join(", ") }
+                if keys.is_empty() {
+                    String::new()
+                } else {
+                    keys.join(", ")
+                }
             }
             (_, Some("replace_because_tainted")) => "it is tainted".to_owned(),
             (_, Some("replace_by_request")) => "it was asked for".to_owned(),
             (_, Some("replace_because_cannot_update")) => {
                 let paths = self.change.replace_paths.iter();
                 let paths = paths.map(|it| {
-                    let parts = it.iter().map(|it| it.as_str().map_or_else(|| it.to_string(), str::to_owned));
+                    let parts = it
+                        .iter()
+                        .map(|it| it.as_str().map_or_else(|| it.to_string(), str::to_owned));
                     parts.collect::<Vec<_>>().join(".")
                 });
-                format!("{} cannot be changed on it", paths.collect::<Vec<_>>().join(", "))
+                format!(
+                    "{} cannot be changed on it",
+                    paths.collect::<Vec<_>>().join(", ")
+                )
             }
             (Action::Destroy, Some(_)) => "the configuration has it no more".to_owned(),
             _ => String::new(),
@@ -243,11 +278,16 @@ impl Resource {
 
     /// Arguments whose values change.
     fn differing(&self) -> Vec<&str> {
-        let (Some(before), Some(after)) = (self.change.before.as_object(), self.change.after.as_object()) else {
+        let (Some(before), Some(after)) = (
+            self.change.before.as_object(),
+            self.change.after.as_object(),
+        ) else {
             return Vec::new();
         };
         // What is known later is not in it.
-        let keys = after.iter().filter(|(key, value)| before.get(*key) != Some(value));
+        let keys = after
+            .iter()
+            .filter(|(key, value)| before.get(*key) != Some(value));
         keys.map(|it| it.0.as_str()).collect()
     }
 }
@@ -262,7 +302,10 @@ mod tests {
         let change = |(address, actions, more): &(&str, &[&str], Value)| {
             let kind = address.rsplit('.').nth(1).unwrap();
             let mut change = json!({"actions": actions, "before": {}, "after": {}});
-            change.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            change
+                .as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
             json!({
                 "address": address, "mode": if kind == "aws_ami" { "data" } else { "managed" }, "type": kind,
                 "action_reason": more["reason"], "change": change,
@@ -277,14 +320,38 @@ mod tests {
     #[test]
     fn words() {
         let plan = plan(&[
-            ("module.scalar.aws_instance.scalar[0]", REPLACE, json!({"reason": "replace_because_tainted"})),
-            ("module.scalar.aws_instance.scalar[1]", &["update"], json!({"before": {"a": 1, "b": 2}, "after": {"a": 1, "b": 3}})),
-            ("module.scalar.aws_instance.scalar[2]", &["no-op"], json!({})),
-            ("module.scalar.aws_ec2_instance_state.scalar[2]", &["update"], json!({"before": {"state": "stopped"}})),
+            (
+                "module.scalar.aws_instance.scalar[0]",
+                REPLACE,
+                json!({"reason": "replace_because_tainted"}),
+            ),
+            (
+                "module.scalar.aws_instance.scalar[1]",
+                &["update"],
+                json!({"before": {"a": 1, "b": 2}, "after": {"a": 1, "b": 3}}),
+            ),
+            (
+                "module.scalar.aws_instance.scalar[2]",
+                &["no-op"],
+                json!({}),
+            ),
+            (
+                "module.scalar.aws_ec2_instance_state.scalar[2]",
+                &["update"],
+                json!({"before": {"state": "stopped"}}),
+            ),
             ("module.network.aws_vpc.vpc", &["create"], json!({})),
             ("module.network.data.aws_ami.debian", &["read"], json!({})),
-            ("module.network.aws_subnet.public[0]", REPLACE, json!({"reason": "replace_because_cannot_update", "replace_paths": [["a", 0, "b"], ["c"]]})),
-            ("module.network.aws_eip.nat[1]", &["delete"], json!({"reason": "delete_because_count_index"})),
+            (
+                "module.network.aws_subnet.public[0]",
+                REPLACE,
+                json!({"reason": "replace_because_cannot_update", "replace_paths": [["a", 0, "b"], ["c"]]}),
+            ),
+            (
+                "module.network.aws_eip.nat[1]",
+                &["delete"],
+                json!({"reason": "delete_because_count_index"}),
+            ),
         ]);
         assert_eq!(
             plan.lines(),
@@ -297,7 +364,10 @@ mod tests {
                 "destroy module.network.aws_eip.nat[1]: the configuration has it no more",
             ]
         );
-        assert_eq!(plan.sums(), "1 to make, 1 to change, 1 to start, 2 to replace, 1 to destroy");
+        assert_eq!(
+            plan.sums(),
+            "1 to make, 1 to change, 1 to start, 2 to replace, 1 to destroy"
+        );
         assert_eq!(plan.losses(&[]), [""; 0]);
         assert!(Plan::parse("{}").unwrap().changes.is_empty());
         assert!(Plan::parse("").is_err());
@@ -309,7 +379,10 @@ mod tests {
         let its_disk = "module.cassandra.aws_volume_attachment.data[0]";
         let monitor = "module.service.module.prometheus.";
         let by_request = json!({"reason": "replace_by_request"});
-        let replaced = plan(&[(cassandra, REPLACE, by_request.clone()), (its_disk, REPLACE, json!({}))]);
+        let replaced = plan(&[
+            (cassandra, REPLACE, by_request),
+            (its_disk, REPLACE, json!({})),
+        ]);
         let expect = "replace module.cassandra.aws_instance.cassandra[0]: the machine of cassandra-1, which holds a part of the data (it was asked for); --allow-stateful cassandra-1 lets it be done";
         assert_eq!(replaced.losses(&[]), [expect]);
         assert_eq!(replaced.losses(&["cassandra-2".to_owned()]), [expect]);
@@ -323,7 +396,10 @@ mod tests {
         let both = plan(&[(&machine, REPLACE, json!({})), (&disk, REPLACE, json!({}))]);
         assert_eq!(both.losses(&[]), [""; 0]);
         let torn = plan(&[(&disk, REPLACE, json!({}))]).losses(&[]);
-        assert!(torn[0].contains("the disk of monitor-1 would be torn off"), "{torn:?}");
+        assert!(
+            torn[0].contains("the disk of monitor-1 would be torn off"),
+            "{torn:?}"
+        );
         // Whatever is allowed, data stays.
         let data = plan(&[(&volume, &["delete"], json!({}))]);
         let losses = data.losses(&[volume.clone(), "monitor-1".to_owned()]);
@@ -331,7 +407,13 @@ mod tests {
         assert_eq!(data.lost_volumes(), [volume.as_str()]);
         let address = "module.cassandra.aws_network_interface.cassandra[1]";
         let losses = plan(&[(address, REPLACE, json!({}))]).losses(&[]);
-        assert!(losses[0].contains("the address of cassandra-2"), "{losses:?}");
-        assert_eq!(plan(&[(address, &["update"], json!({}))]).losses(&[]), [""; 0]);
+        assert!(
+            losses[0].contains("the address of cassandra-2"),
+            "{losses:?}"
+        );
+        assert_eq!(
+            plan(&[(address, &["update"], json!({}))]).losses(&[]),
+            [""; 0]
+        );
     }
 }

@@ -62,8 +62,9 @@ fn on_path(folders: Option<&std::ffi::OsStr>) -> Option<PathBuf> {
 }
 
 fn check(said: &str) -> anyhow::Result<()> {
-    let version: Version = serde_json::from_str(said)
-        .context("`version -json` does not say which version it is, as Terraform and OpenTofu do")?;
+    let version: Version = serde_json::from_str(said).context(
+        "`version -json` does not say which version it is, as Terraform and OpenTofu do",
+    )?;
     let mut numbers = version.terraform_version.split('.').map(str::parse::<u64>);
     let mut next = || numbers.next().and_then(Result::ok);
     let found = (next(), next());
@@ -85,11 +86,20 @@ mod tests {
     #[test]
     fn versions() {
         for (said, expect) in [
-            (r#"{"terraform_version": "1.11.4", "platform": "linux_amd64"}"#, None),
+            (
+                r#"{"terraform_version": "1.11.4", "platform": "linux_amd64"}"#,
+                None,
+            ),
             (r#"{"terraform_version": "1.10.0-rc1"}"#, None),
             (r#"{"terraform_version": "2.0.0"}"#, None),
-            (r#"{"terraform_version": "1.9.8"}"#, Some("it is 1.9.8, and 1.10")),
-            (r#"{"terraform_version": "0.11.11"}"#, Some("it is 0.11.11, and 1.10")),
+            (
+                r#"{"terraform_version": "1.9.8"}"#,
+                Some("it is 1.9.8, and 1.10"),
+            ),
+            (
+                r#"{"terraform_version": "0.11.11"}"#,
+                Some("it is 0.11.11, and 1.10"),
+            ),
             (r#"{"terraform_version": "x"}"#, Some("it is x, and")),
             ("Terraform v0.11.11", Some("does not say")),
             ("", Some("does not say")),

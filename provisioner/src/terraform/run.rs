@@ -70,7 +70,8 @@ impl Runner<'_> {
         arguments: &[&str],
         tell: &mut (dyn FnMut(Said) + Send),
     ) -> anyhow::Result<Ended> {
-        self.run(arguments, None, &mut |line| tell(parse(line))).await
+        self.run(arguments, None, &mut |line| tell(parse(line)))
+            .await
     }
 
     async fn run(
@@ -165,7 +166,9 @@ impl Lines {
     fn more(&mut self, from: &mut File, tell: &mut (dyn FnMut(&str) + Send)) -> anyhow::Result<()> {
         let mut chunk = vec![0; 64 << 10];
         loop {
-            let read = from.read(&mut chunk).context("cannot read what Terraform writes")?;
+            let read = from
+                .read(&mut chunk)
+                .context("cannot read what Terraform writes")?;
             if read == 0 {
                 return Ok(());
             }

@@ -79,7 +79,11 @@ pub(super) fn parse(line: &str) -> Said {
         (Some("apply_complete"), Some(hook), _) => {
             let seconds = hook.elapsed_seconds.unwrap_or_default().max(0.0);
             let seconds = std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default();
-            Said::Done(hook.resource.addr, hook.action.unwrap_or_default(), seconds.as_secs())
+            Said::Done(
+                hook.resource.addr,
+                hook.action.unwrap_or_default(),
+                seconds.as_secs(),
+            )
         }
         (Some("diagnostic"), _, Some(it)) => Said::Problem(it.problem()),
         _ => Said::Other,
@@ -137,7 +141,10 @@ fn locked(summary: &str, detail: &str) -> Option<String> {
 
 /// The errors of a run, as one text.
 pub(super) fn together(problems: &[Problem], stderr: &str, stdout: &str) -> String {
-    let errors = problems.iter().filter(|it| it.is_error).map(|it| it.text.as_str());
+    let errors = problems
+        .iter()
+        .filter(|it| it.is_error)
+        .map(|it| it.text.as_str());
     let errors: Vec<_> = errors.take(MAX_PROBLEMS).collect();
     if errors.is_empty() {
         return plain(stderr, stdout);
@@ -147,7 +154,11 @@ pub(super) fn together(problems: &[Problem], stderr: &str, stdout: &str) -> Stri
 
 /// An error in plain text, without the frame that is drawn round it.
 pub(super) fn plain(stderr: &str, stdout: &str) -> String {
-    let said = if stderr.trim().is_empty() { stdout } else { stderr };
+    let said = if stderr.trim().is_empty() {
+        stdout
+    } else {
+        stderr
+    };
     let mut text = String::new();
     let mut colour = false;
     for it in said.chars() {
@@ -164,7 +175,13 @@ pub(super) fn plain(stderr: &str, stdout: &str) -> String {
         Some(at) => text.get(at + "Error: ".len()..).unwrap_or_default(),
         None => text.as_str(),
     };
-    let summary = text.trim().lines().next().unwrap_or_default().trim().to_owned();
+    let summary = text
+        .trim()
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_owned();
     if let Some(text) = locked(&summary, text) {
         return text;
     }
@@ -184,7 +201,12 @@ mod tests {
 
     #[test]
     fn lines() {
-        let error = |text: &str| Said::Problem(Problem { is_error: true, text: text.to_owned() });
+        let error = |text: &str| {
+            Said::Problem(Problem {
+                is_error: true,
+                text: text.to_owned(),
+            })
+        };
         for (line, expect) in [
             (r#"{"type":"version","terraform":"1.11.4"}"#, Said::Other),
             ("no JSON", Said::Other),
@@ -224,7 +246,10 @@ mod tests {
         assert_eq!(plain(framed, ""), "No such; a thing");
         assert_eq!(plain("", "said\n"), "said");
         assert_eq!(plain("", ""), "it ended without a word");
-        let problem = |is_error, text: &str| Problem { is_error, text: text.to_owned() };
+        let problem = |is_error, text: &str| Problem {
+            is_error,
+            text: text.to_owned(),
+        };
         let all = [problem(false, "w"), problem(true, "a"), problem(true, "b")];
         assert_eq!(together(&all, "x", ""), "a\n  b");
         assert_eq!(together(&all[..1], "Error: x", ""), "x");

@@ -11,9 +11,15 @@ use crate::{
 const MACHINES: &[(&str, &str)] = &[
     ("bastion", "module.network.aws_instance.bastion"),
     ("cassandra", "module.cassandra.aws_instance.cassandra"),
-    ("monitor", "module.service.module.prometheus.aws_instance.instance"),
+    (
+        "monitor",
+        "module.service.module.prometheus.aws_instance.instance",
+    ),
     ("scalardl", "module.scalar.aws_instance.scalar"),
-    ("traefik", "module.service.module.traefik.aws_instance.instance"),
+    (
+        "traefik",
+        "module.service.module.traefik.aws_instance.instance",
+    ),
 ];
 /// The guide's words, and what they are here. Grafana has no machine of its own.
 const SHORT: &[(&str, &str)] = &[
@@ -61,13 +67,19 @@ pub(crate) fn resolve(text: &str, network: &Network) -> anyhow::Result<Target> {
     let nodes = &network.nodes;
     if !nodes.is_empty() && !nodes.iter().any(|it| it.name == node) {
         let its: Vec<_> = nodes.iter().map(|it| it.name.as_str()).collect();
-        bail!("there is no {node}: this environment has {}", its.join(", "));
+        bail!(
+            "there is no {node}: this environment has {}",
+            its.join(", ")
+        );
     }
     let (_, resource) = MACHINES
         .iter()
         .find(|it| it.0 == kind)
         .with_context(|| format!("{node} is no machine of Terraform's"))?;
-    Ok(Target { address: format!("{resource}[{at}]"), node })
+    Ok(Target {
+        address: format!("{resource}[{at}]"),
+        node,
+    })
 }
 
 /// The node that a resource belongs to, with the last part of its address: `module.cassandra.aws_ebs_volume.data[0]` is cassandra-1's.
@@ -76,7 +88,9 @@ pub(crate) fn node_of(address: &str) -> Option<String> {
     let at: usize = index.parse().ok()?;
     let (module, rest) = split(resource)?;
     let (kind, name) = rest.split_once('.')?;
-    let (beginning, _) = MACHINES.iter().find(|it| split(it.1).is_some_and(|it| it.0 == module))?;
+    let (beginning, _) = MACHINES
+        .iter()
+        .find(|it| split(it.1).is_some_and(|it| it.0 == module))?;
     // The network's module has more than bastions.
     let is_machines = *beginning != "bastion" || name == "bastion";
     let is_numbered = matches!(
@@ -100,7 +114,9 @@ fn split(resource: &str) -> Option<(&str, &str)> {
 }
 
 fn by_id(text: &str, nodes: &[Node]) -> Option<(&'static str, usize)> {
-    let node = nodes.iter().find(|it| it.instance_id.as_deref() == Some(text))?;
+    let node = nodes
+        .iter()
+        .find(|it| it.instance_id.as_deref() == Some(text))?;
     numbered(&node.name)
 }
 
@@ -153,7 +169,9 @@ fn old_index(resource: &str) -> Option<usize> {
 fn by_address(text: &str) -> Option<(&'static str, usize)> {
     let (kind, resource) = MACHINES.iter().find(|it| text.starts_with(it.1))?;
     let rest = text.strip_prefix(resource)?;
-    let rest = rest.strip_prefix('.').or_else(|| rest.strip_prefix('[')?.strip_suffix(']'))?;
+    let rest = rest
+        .strip_prefix('.')
+        .or_else(|| rest.strip_prefix('[')?.strip_suffix(']'))?;
     Some((kind, rest.parse().ok()?))
 }
 
@@ -185,29 +203,92 @@ mod tests {
 
     #[test]
     fn names() {
-        let network = network(&["bastion-1", "cassandra-1", "monitor-1", "scalardl-1", "scalardl-2", "traefik-1"]);
+        let network = network(&[
+            "bastion-1",
+            "cassandra-1",
+            "monitor-1",
+            "scalardl-1",
+            "scalardl-2",
+            "traefik-1",
+        ]);
         for (text, address, node) in [
-            ("-module=network aws_instance.bastion", "module.network.aws_instance.bastion[0]", "bastion-1"),
-            ("-module=scalar aws_instance.scalar.0", "module.scalar.aws_instance.scalar[0]", "scalardl-1"),
-            ("-module=scalar aws_instance.scalar.1", "module.scalar.aws_instance.scalar[1]", "scalardl-2"),
-            ("-module=service.grafana aws_instance.instance", PROMETHEUS, "monitor-1"),
-            ("-module=service.prometheus aws_instance.instance", PROMETHEUS, "monitor-1"),
-            ("-module=service.traefik aws_instance.instance", TRAEFIK, "traefik-1"),
-            ("bastion-1", "module.network.aws_instance.bastion[0]", "bastion-1"),
-            ("cassandra.0", "module.cassandra.aws_instance.cassandra[0]", "cassandra-1"),
-            ("i-scalardl-2", "module.scalar.aws_instance.scalar[1]", "scalardl-2"),
-            ("module.scalar.aws_instance.scalar.1", "module.scalar.aws_instance.scalar[1]", "scalardl-2"),
+            (
+                "-module=network aws_instance.bastion",
+                "module.network.aws_instance.bastion[0]",
+                "bastion-1",
+            ),
+            (
+                "-module=scalar aws_instance.scalar.0",
+                "module.scalar.aws_instance.scalar[0]",
+                "scalardl-1",
+            ),
+            (
+                "-module=scalar aws_instance.scalar.1",
+                "module.scalar.aws_instance.scalar[1]",
+                "scalardl-2",
+            ),
+            (
+                "-module=service.grafana aws_instance.instance",
+                PROMETHEUS,
+                "monitor-1",
+            ),
+            (
+                "-module=service.prometheus aws_instance.instance",
+                PROMETHEUS,
+                "monitor-1",
+            ),
+            (
+                "-module=service.traefik aws_instance.instance",
+                TRAEFIK,
+                "traefik-1",
+            ),
+            (
+                "bastion-1",
+                "module.network.aws_instance.bastion[0]",
+                "bastion-1",
+            ),
+            (
+                "cassandra.0",
+                "module.cassandra.aws_instance.cassandra[0]",
+                "cassandra-1",
+            ),
+            (
+                "i-scalardl-2",
+                "module.scalar.aws_instance.scalar[1]",
+                "scalardl-2",
+            ),
+            (
+                "module.scalar.aws_instance.scalar.1",
+                "module.scalar.aws_instance.scalar[1]",
+                "scalardl-2",
+            ),
             (PROMETHEUS, PROMETHEUS, "monitor-1"),
-            ("scalar.0", "module.scalar.aws_instance.scalar[0]", "scalardl-1"),
-            ("scalardl-2", "module.scalar.aws_instance.scalar[1]", "scalardl-2"),
-            ("sdl-production-scalardl-1", "module.scalar.aws_instance.scalar[0]", "scalardl-1"),
+            (
+                "scalar.0",
+                "module.scalar.aws_instance.scalar[0]",
+                "scalardl-1",
+            ),
+            (
+                "scalardl-2",
+                "module.scalar.aws_instance.scalar[1]",
+                "scalardl-2",
+            ),
+            (
+                "sdl-production-scalardl-1",
+                "module.scalar.aws_instance.scalar[0]",
+                "scalardl-1",
+            ),
             ("service.grafana", PROMETHEUS, "monitor-1"),
             ("service.prometheus", PROMETHEUS, "monitor-1"),
             ("service.traefik", TRAEFIK, "traefik-1"),
             ("service.traefik.0", TRAEFIK, "traefik-1"),
         ] {
             let found = resolve(text, &network).unwrap();
-            assert_eq!((found.address.as_str(), found.node.as_str()), (address, node), "{text}");
+            assert_eq!(
+                (found.address.as_str(), found.node.as_str()),
+                (address, node),
+                "{text}"
+            );
         }
         for (text, expect) in [
             ("", "\"\" is no machine: give a node"),
@@ -216,7 +297,10 @@ mod tests {
             ("module.scalar.aws_instance.scalar[x]", "is no machine"),
             ("module.scalar.aws_instance.scalars[0]", "is no machine"),
             ("scalar", "is no machine"),
-            ("scalar.2", "there is no scalardl-3: this environment has bastion-1"),
+            (
+                "scalar.2",
+                "there is no scalardl-3: this environment has bastion-1",
+            ),
             ("scalardl-0", "is no machine"),
             ("scalrdl-1", "did you mean scalardl-1?"),
             ("sdl-staging-scalardl-1", "is no machine"),
@@ -236,15 +320,30 @@ mod tests {
     #[test]
     fn whose() {
         for (address, expect) in [
-            ("module.cassandra.aws_ebs_volume.commitlog[2]", Some("cassandra-3")),
+            (
+                "module.cassandra.aws_ebs_volume.commitlog[2]",
+                Some("cassandra-3"),
+            ),
             ("module.network.aws_eip.bastion[0]", Some("bastion-1")),
             ("module.network.aws_eip.nat[0]", None),
             ("module.network.aws_subnet.public[0]", None),
             ("module.network.aws_vpc.vpc", None),
-            ("module.scalar.aws_ec2_instance_state.scalar[1]", Some("scalardl-2")),
-            ("module.service.module.prometheus.aws_iam_role.monitor[0]", None),
-            ("module.service.module.prometheus.aws_volume_attachment.data[0]", Some("monitor-1")),
-            ("module.service.module.traefik.aws_lb_listener.traefik[\"client\"]", None),
+            (
+                "module.scalar.aws_ec2_instance_state.scalar[1]",
+                Some("scalardl-2"),
+            ),
+            (
+                "module.service.module.prometheus.aws_iam_role.monitor[0]",
+                None,
+            ),
+            (
+                "module.service.module.prometheus.aws_volume_attachment.data[0]",
+                Some("monitor-1"),
+            ),
+            (
+                "module.service.module.traefik.aws_lb_listener.traefik[\"client\"]",
+                None,
+            ),
         ] {
             assert_eq!(node_of(address).as_deref(), expect, "{address}");
         }

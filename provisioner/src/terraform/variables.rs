@@ -15,7 +15,10 @@ const ITS_OWN: &[&str] = &["AWS_", "TF_"];
 pub(super) fn file(config: &Config) -> anyhow::Result<tempfile::NamedTempFile> {
     let write = || {
         let mut builder = tempfile::Builder::new();
-        let mut file = builder.prefix("provisioner").suffix(".tfvars.json").tempfile()?;
+        let mut file = builder
+            .prefix("provisioner")
+            .suffix(".tfvars.json")
+            .tempfile()?;
         file.write_all(Value::Object(values(config)).to_string().as_bytes())?;
         Ok::<_, std::io::Error>(file)
     };
@@ -91,8 +94,18 @@ mod tests {
     #[test]
     fn no_secret_is_declared() {
         let declared: Vec<_> = declared(files::text("variables.tf")).collect();
-        assert!(declared.contains(&"prefix") && declared.len() > 20, "{declared:?}");
-        for word in ["password", "secret", "webhook", "token", "routing_key", "readonly"] {
+        assert!(
+            declared.contains(&"prefix") && declared.len() > 20,
+            "{declared:?}"
+        );
+        for word in [
+            "password",
+            "secret",
+            "webhook",
+            "token",
+            "routing_key",
+            "readonly",
+        ] {
             assert!(!declared.iter().any(|it| it.contains(word)), "{declared:?}");
         }
     }

@@ -56,7 +56,9 @@ impl<'a> Workspace<'a> {
         force: bool,
     ) -> anyhow::Result<Self> {
         if config.target() != Target::Aws {
-            bail!("the target of this environment is hosts: its machines are there, and Terraform makes none");
+            bail!(
+                "the target of this environment is hosts: its machines are there, and Terraform makes none"
+            );
         }
         let became = files::write(folder, force)?;
         tell(&became, progress);
@@ -64,8 +66,18 @@ impl<'a> Workspace<'a> {
         let text = fs::read_to_string(&path);
         let text = text.with_context(|| format!("cannot read {}", path.display()))?;
         let withheld = variables::withheld(&text);
-        let runner = Runner { program, folder, withheld, interrupt };
-        let workspace = Self { folder, config, runner, progress };
+        let runner = Runner {
+            program,
+            folder,
+            withheld,
+            interrupt,
+        };
+        let workspace = Self {
+            folder,
+            config,
+            runner,
+            progress,
+        };
         Ok(workspace)
     }
 
@@ -81,7 +93,11 @@ impl<'a> Workspace<'a> {
     /// The same, unless it was done.
     pub(super) async fn ready(&self) -> anyhow::Result<()> {
         let is_done = self.folder.join(".terraform/modules/modules.json").exists();
-        if is_done { Ok(()) } else { self.init(&[]).await }
+        if is_done {
+            Ok(())
+        } else {
+            self.init(&[]).await
+        }
     }
 
     /// Plans, and leaves `plan.out` when something is to be done.
@@ -89,11 +105,22 @@ impl<'a> Workspace<'a> {
         let file = variables::file(self.config)?;
         let file = format!("-var-file={}", file.path().display());
         let out = format!("-out={PLAN}");
-        let mut arguments = vec!["plan", "-json", "-input=false", "-detailed-exitcode", &out, &file];
+        let mut arguments = vec![
+            "plan",
+            "-json",
+            "-input=false",
+            "-detailed-exitcode",
+            &out,
+            &file,
+        ];
         if wanted.is_destruction {
             arguments.push("-destroy");
         }
-        let replaces: Vec<_> = wanted.replaces.iter().map(|it| format!("-replace={it}")).collect();
+        let replaces: Vec<_> = wanted
+            .replaces
+            .iter()
+            .map(|it| format!("-replace={it}"))
+            .collect();
         arguments.extend(replaces.iter().map(String::as_str));
         let code = self.tells("plan", &arguments).await;
         match code {
@@ -101,7 +128,9 @@ impl<'a> Workspace<'a> {
             other => {
                 self.drop_plan()?;
                 other?;
-                Ok(Plan { changes: Vec::new() })
+                Ok(Plan {
+                    changes: Vec::new(),
+                })
             }
         }
     }
@@ -111,14 +140,20 @@ impl<'a> Workspace<'a> {
         if !self.folder.join(PLAN).exists() {
             return Ok(None);
         }
-        let shown = self.runner.asks(&["show", "-json", "-no-color", PLAN], SHORT).await?;
-        let plan = Plan::parse(&shown).context("cannot read what `terraform show` says of the plan")?;
+        let shown = self
+            .runner
+            .asks(&["show", "-json", "-no-color", PLAN], SHORT)
+            .await?;
+        let plan =
+            Plan::parse(&shown).context("cannot read what `terraform show` says of the plan")?;
         Ok(Some(plan))
     }
 
     /// Does what `plan.out` says, and keeps what machines there are afterwards, however it went.
     pub(super) async fn apply(&self) -> anyhow::Result<Vec<Node>> {
-        let done = self.tells("apply", &["apply", "-json", "-input=false", PLAN]).await;
+        let done = self
+            .tells("apply", &["apply", "-json", "-input=false", PLAN])
+            .await;
         // Applied or not, it is of no more use: the state is another one.
         self.drop_plan()?;
         match done {
@@ -134,12 +169,18 @@ impl<'a> Workspace<'a> {
     /// Asks the state for the machines, and keeps them.
     pub(super) async fn refresh(&self) -> anyhow::Result<Vec<Node>> {
         let outputs = self.outputs().await?;
-        machines::keep(self.folder, outputs.get("inventory").and_then(|it| it.get("value")))
+        machines::keep(
+            self.folder,
+            outputs.get("inventory").and_then(|it| it.get("value")),
+        )
     }
 
     /// All outputs.
     pub(super) async fn outputs(&self) -> anyhow::Result<Value> {
-        let said = self.runner.asks(&["output", "-json", "-no-color"], SHORT).await?;
+        let said = self
+            .runner
+            .asks(&["output", "-json", "-no-color"], SHORT)
+            .await?;
         serde_json::from_str(&said).context("cannot read what `terraform output` says")
     }
 
@@ -177,7 +218,10 @@ impl<'a> Workspace<'a> {
         let ended = self.runner.tells(arguments, &mut tell).await?;
         match ended.code {
             0 | 2 => Ok(ended.code),
-            _ => bail!("terraform {name}: {}", together(&problems, &ended.stderr, "")),
+            _ => bail!(
+                "terraform {name}: {}",
+                together(&problems, &ended.stderr, "")
+            ),
         }
     }
 }
@@ -203,6 +247,9 @@ fn tell(became: &BTreeMap<String, Became>, progress: &Progress) {
     }
     let kept = of(&Became::Kept);
     if !kept.is_empty() {
-        progress.say(format!("kept as you have changed them: {}", kept.join(", ")));
+        progress.say(format!(
+            "kept as you have changed them: {}",
+            kept.join(", ")
+        ));
     }
 }
