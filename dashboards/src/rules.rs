@@ -67,6 +67,16 @@ const ALERTS: &[Alert] = &[
         repair: None,
     },
     Alert {
+        name: "LedgerFlaps",
+        // Between two ends it answers, so that nothing else may last long enough to be told.
+        expr: "increase(node_systemd_service_restart_total{name=\"scalardl.service\"}[30m]) >= 3",
+        lasts: "0s",
+        severity: "warning",
+        summary: "The ledger on {{ $labels.instance }} ends again and again",
+        description: "systemd has started the ledger on {{ $labels.instance }} again three times or more within half an hour, for it had ended by itself.",
+        repair: None,
+    },
+    Alert {
         name: "CertificateEndsSoon",
         // Made anew by each run when a third of its 180 days is left: half of that has gone by without one.
         expr: "scalar_dl_certificate_not_after_timestamp_seconds - time() < 30 * 86400",

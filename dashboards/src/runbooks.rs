@@ -32,6 +32,10 @@ pub const RUNBOOKS: &[(&str, &str)] = &[
         include_str!("../../docs/runbooks/LedgerDown.md"),
     ),
     (
+        "LedgerFlaps",
+        include_str!("../../docs/runbooks/LedgerFlaps.md"),
+    ),
+    (
         "SystemdServiceFailed",
         include_str!("../../docs/runbooks/SystemdServiceFailed.md"),
     ),

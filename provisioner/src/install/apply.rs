@@ -403,7 +403,7 @@ fn rollback(desired: &Desired, changes: &Changes<'_>) -> String {
 fn removal(keeps_data: bool) -> String {
     let data = if keeps_data {
         format!(
-            "rm -rf {STATE}/previous {STATE}/staging* {STATE}/manifest {STATE}/pending {STATE}/apply.log {STATE}/lock"
+            "rm -rf {STATE}/previous {STATE}/staging* {STATE}/manifest {STATE}/pending {STATE}/apply.log {STATE}/images {STATE}/lock"
         )
     } else {
         format!(
@@ -416,7 +416,7 @@ fn removal(keeps_data: bool) -> String {
         "while read -r kind name; do case $kind in user) userdel \"$name\" 2>/dev/null ;; esac; done <\"$list\"\n".to_owned()
     };
     let line = without_line("\"$path\"", "\"$text\"");
-    let images = containers::REMOVAL;
+    let images = containers::REMOVAL.replace("STATE", STATE);
     let launcher = launcher(JOLOKIA);
     format!(
         "set -u\n[ -f {STATE}/manifest ] || exit 0\nlist=$(mktemp)\ncp {STATE}/manifest \"$list\"\n{JVM}\n{launcher}\n\

@@ -288,7 +288,7 @@ pub(super) fn changes<'a>(
     let kept = found
         .manifest
         .iter()
-        .filter(|it| matches!(it.0.as_str(), "folder" | "image" | "user"));
+        .filter(|it| matches!(it.0.as_str(), "folder" | "user"));
     let kept: Vec<_> = kept.cloned().collect();
     changes.manifest.extend(kept);
     changes.has_new_manifest = changes.manifest != found.manifest;
@@ -349,9 +349,6 @@ fn manifest(desired: &Desired) -> BTreeSet<(String, String)> {
     }
     for program in &desired.programs {
         add("link", program.name.clone());
-    }
-    for image in &desired.images {
-        add("image", image.reference.clone());
     }
     for folder in &desired.folders {
         add("folder", folder.path.clone());
@@ -494,7 +491,7 @@ mod tests {
         );
         assert!(!first.are_none());
         let mut found = Found {
-            manifest: first.manifest.clone(),
+            manifest: first.manifest,
             ..Found::default()
         };
         found.commands.insert("podman".to_owned());
@@ -511,10 +508,6 @@ mod tests {
             .insert("r.example/b:1".to_owned(), "def".to_owned());
         let again = changes(&desired, &found, hash);
         assert_eq!(again.lines(), ["send image r.example/b:1"]);
-        // One that is not wanted any more stays known, for uninstall to find.
-        let empty = Desired::default();
-        let gone = changes(&empty, &found, hash);
-        assert_eq!((gone.manifest.len(), gone.are_none()), (2, true));
     }
 
     #[test]

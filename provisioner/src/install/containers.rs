@@ -6,7 +6,7 @@ use std::{fs, time::Duration};
 use anyhow::{Context as _, bail};
 
 use crate::{
-    desired::{Image, ImageSource, Package},
+    desired::{Image, ImageSource, Package, STATE},
     exec::shell_word,
     remote::Remote,
 };
@@ -44,15 +44,38 @@ trap 'exit 1' HUP INT TERM
 timeout 850 podman pull -q --authfile "$folder/auth.json" "$1" >/dev/null </dev/null
 "#;
 
-/// Reads an archive from standard input.
+/// Reads an archive from standard input. It has the name that is asked for, and not those that the archive has for it.
 const LOAD: &str = r#"
 set -eu
 timeout 850 podman load -q >/dev/null
 podman tag "$2" "$1"
+podman image inspect --format '{{range .RepoTags}}{{println .}}{{end}}' "$2" </dev/null | while read -r name; do
+  [ -z "$name" ] || [ "$name" = "$1" ] || podman untag "$2" "$name" </dev/null
+done
 "#;
 
-/// What an uninstallation does about images, with the manifest in `$list`.
-pub(super) const REMOVAL: &str = r#"command -v podman >/dev/null && while read -r kind name; do case $kind in image) podman image rm -f "$name" >/dev/null 2>&1 </dev/null ;; esac; done <"$list""#;
+/// Writes down what was brought. Of each name the one before stays, for a way back; those that are older go, but for one that runs.
+const KEEP: &str = r#"
+mkdir -p STATE
+cd STATE
+touch images
+id=$(podman image inspect --format '{{.Id}}' "$1" </dev/null)
+name=${1%:*}
+last=$(grep -F " $name" images | grep -v "^$id" | tail -n 1 | cut -d ' ' -f 1)
+while read -r old its; do
+  case $its,$old in
+  "$name,$id" | "$name,$last") ;;
+  "$name",*) podman image rm "$old" >/dev/null 2>&1 </dev/null || echo "$old $its" ;;
+  *) echo "$old $its" ;;
+  esac
+done <images >images.new
+[ -z "$last" ] || echo "$last $name" >>images.new
+echo "$id $name" >>images.new
+mv images.new images
+"#;
+
+/// What an uninstallation does about images: all that were brought go.
+pub(super) const REMOVAL: &str = r#"[ ! -f STATE/images ] || while read -r id _; do podman image rm -f "$id" >/dev/null 2>&1 </dev/null; done <STATE/images"#;
 
 /// Installs packages and brings images.
 pub(super) async fn prepare(
@@ -79,7 +102,7 @@ pub(super) async fn prepare(
                     None => ("", ""),
                 };
                 let words = [reference, user, registry(reference)];
-                let done = run(remote, PULL, &words, password.as_bytes()).await;
+                let done = run(remote, &keeping(PULL), &words, password.as_bytes()).await;
                 done.with_context(|| {
                     format!(
                         "{name}: {reference} could not be pulled: are tag, docker_user and docker_password right, and is the registry reached from there? A node without a way to it takes scalar_image_archive"
@@ -89,12 +112,16 @@ pub(super) async fn prepare(
             ImageSource::Archive { path, id } => {
                 let bytes =
                     fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-                let done = run(remote, LOAD, &[reference, id], &bytes).await;
+                let done = run(remote, &keeping(LOAD), &[reference, id], &bytes).await;
                 done.with_context(|| format!("{name}: {} could not be loaded", path.display()))?;
             }
         }
     }
     Ok(())
+}
+
+fn keeping(script: &str) -> String {
+    format!("{script}{}", KEEP.replace("STATE", STATE))
 }
 
 /// Runs a script with words.

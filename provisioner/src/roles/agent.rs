@@ -24,6 +24,10 @@ pub(super) fn add(place: &mut Place<'_>) -> anyhow::Result<()> {
         "--collector.systemd".to_owned(),
         format!("--collector.textfile.directory={textfiles}"),
     ];
+    if place.node.roles.contains(&Role::ScalarDl) && place.config().installs(Role::ScalarDl) {
+        // How often the ledger was started again.
+        arguments.push("--collector.systemd.enable-restarts-metrics".to_owned());
+    }
     if place.node.roles.contains(&Role::Monitor) {
         arguments.push("--collector.tcp_probe".to_owned());
         for node in &place.network.nodes {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 
 use super::{
-    facts::{Facts, Program, Site},
+    facts::{Facts, Program, Site, is_networks},
     look::{Disk, Listener, Look, Service},
     monitor::Target,
 };
@@ -292,7 +292,8 @@ fn ours<'a>(listener: &Listener, programs: &'a [Program]) -> Option<&'a str> {
         let is_named = process.is_some_and(|known| it.name.get(..15).unwrap_or(&it.name) == known);
         is_named || it.port == Some(listener.port)
     };
-    Some(programs.iter().find(is)?.name.as_str())
+    let mut programs = programs.iter().filter(|it| !is_networks(&it.name));
+    Some(programs.find(is)?.name.as_str())
 }
 
 fn is_private(listener: &Listener, facts: &Facts, look: &Look) -> bool {

@@ -98,6 +98,11 @@ const DIAGNOSES: &[Diagnosis] = &[
         next: "ssh {} sudo docker ps --all",
     },
     Diagnosis {
+        alert: "LedgerFlaps",
+        checks: &["ssh", "services", "failed units", "disks", "mounts", "load"],
+        next: "logs {} scalardl",
+    },
+    Diagnosis {
         alert: "SystemdServiceFailed",
         checks: &["ssh", "failed units", "disks", "mounts"],
         next: "ssh {} systemctl --failed",

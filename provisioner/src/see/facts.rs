@@ -18,8 +18,9 @@ use super::{
     monitor::{self, Deliveries, Target},
 };
 use crate::{
-    desired::{Desired, Unit},
+    desired::{Desired, Health, Unit},
     exec::shell_word,
+    grpc,
     install::{self, FoundError},
     lock::{Entry, Journal},
     network::{Network, Node},
@@ -29,6 +30,10 @@ use crate::{
     tunnel::Tunnel,
 };
 
+/// Services that are the network itself: they serve whoever reaches them.
+const NETWORK: &[&str] = &["scalardl", "traefik"];
+/// For an answer of gRPC.
+const CALL: Duration = Duration::from_secs(5);
 /// Nodes that are asked at a time.
 const AT_A_TIME: usize = 32;
 /// For a connection: a node that hangs is to be told within seconds.
@@ -107,7 +112,7 @@ pub(crate) struct Facts {
 pub(crate) struct Program {
     /// Of its service, without `.service`.
     pub(crate) name: String,
-    /// Where it listens; None for one that answers nobody.
+    /// Where it listens for whoever has a password; None for one that answers nobody, and for the network's own services.
     pub(crate) port: Option<u16>,
 }
 
@@ -203,6 +208,11 @@ fn desired(network: &Network, materials: &Materials) -> anyhow::Result<BTreeMap<
     let nodes = network.nodes.iter();
     let each = nodes.map(|it| Ok((it.name.clone(), roles::desired(network, it, materials)?)));
     each.collect()
+}
+
+/// Whether a program is one of the network's own services, which listen for everybody who reaches them.
+pub(crate) fn is_networks(program: &str) -> bool {
+    NETWORK.contains(&program)
 }
 
 pub(crate) fn name_of(unit: &Unit) -> &str {
@@ -337,7 +347,23 @@ async fn health(
 ) -> BTreeMap<String, Option<String>> {
     let mut answers = BTreeMap::new();
     let mut asking = JoinSet::new();
-    for Program { name, .. } in programs.iter().filter(|it| it.port.is_some()) {
+    for Program { name, .. } in programs {
+        let unit = site.unit(&node.name, name);
+        match unit.map(|it| &it.health) {
+            None | Some(Health::Active) => continue,
+            Some(Health::Grpc { host, port }) => {
+                match remote.forward(host, *port).await {
+                    Ok(local) => {
+                        let name = name.clone();
+                        let address = ([127, 0, 0, 1], local).into();
+                        asking.spawn(async move { (name, grpc::problem(address, CALL).await) });
+                    }
+                    Err(error) => drop(answers.insert(name.clone(), Some(format!("{error:#}")))),
+                }
+                continue;
+            }
+            Some(Health::Get { .. } | Health::GetAs { .. }) => {}
+        }
         match site.tunnel(remote, node, name).await {
             Ok(tunnel) => {
                 let name = name.clone();
@@ -386,9 +412,10 @@ fn needed_names(site: &Site, node: &Node) -> BTreeSet<String> {
 
 impl Program {
     fn of(unit: &Unit) -> Self {
+        let name = name_of(unit);
         Self {
-            name: name_of(unit).to_owned(),
-            port: unit.health.port(),
+            name: name.to_owned(),
+            port: unit.health.port().filter(|_| !is_networks(name)),
         }
     }
 }

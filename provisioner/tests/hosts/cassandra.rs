@@ -18,12 +18,17 @@ const PATIENCE: Duration = Duration::from_secs(180);
 /// As it was before us; the line has no end.
 const ENVIRONMENT: &str = "# Cassandra's environment.\nJAVA=/opt/java/bin/java";
 
-struct Ring {
-    operator: Operator,
+pub(crate) struct Ring {
+    pub(crate) operator: Operator,
 }
 
 impl Ring {
     fn start() -> Option<Self> {
+        Self::start_with(&["cassandra", "cassandra", "monitor"])
+    }
+
+    /// With hosts of these roles, of which the first have Cassandra.
+    pub(crate) fn start_with(roles: &[&str]) -> Option<Self> {
         let (lib, java) = (jars(VERSION).unwrap(), java().unwrap());
         let home = home_of(&java);
         // Debian keeps what may be changed of Java elsewhere.
@@ -35,9 +40,10 @@ impl Ring {
                 .iter()
                 .map(|it| (it.as_path(), it.to_str().unwrap())),
         );
-        let operator = Operator::start_with(&["cassandra", "cassandra", "monitor"], &binds)?;
+        let operator = Operator::start_with(roles, &binds)?;
         let ring = Self { operator };
-        for host in [1, 2] {
+        let count = roles.iter().take_while(|it| **it == "cassandra").count();
+        for host in 1..=u8::try_from(count).unwrap() {
             ring.prepare(host, &lib, &java);
             ring.operator
                 .shell(&format!("n{host}"), "systemctl start cassandra");

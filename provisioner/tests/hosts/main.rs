@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod cassandra;
+mod containers;
 mod faults;
 mod install;
+mod ledgers;
 mod moving_in;
 mod operator;
 mod packages;
