@@ -126,14 +126,18 @@ impl Environment {
             new.plan_and_apply();
             *first = Some(new);
         }
-        let first = first.as_ref()?;
+        first.as_ref().map(Self::again)
+    }
+
+    /// The same environment in another folder, with the same cloud at this moment.
+    pub(crate) fn again(&self) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        copy(first.path(), folder.path());
-        Some(Self {
+        copy(self.path(), folder.path());
+        Self {
             folder,
-            terraform: first.terraform.clone(),
-            configuration: first.configuration.clone(),
-        })
+            terraform: self.terraform.clone(),
+            configuration: self.configuration.clone(),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
