@@ -49,6 +49,8 @@ pub(crate) struct BackendFlags {
 struct State {
     lineage: String,
     serial: u64,
+    #[serde(default)]
+    resources: Vec<serde_json::Value>,
 }
 
 /// Runs one of the commands.
@@ -99,9 +101,12 @@ fn init_backend(folder: &Path, flags: &BackendFlags) -> anyhow::Result<ExitCode>
             Err(error) => Err(error),
         };
         match (&here, moved) {
-            (Some(here), Ok(Some(now))) if now.lineage == here.lineage && now.serial >= here.serial => {}
+            // Terraform gives it another lineage on its way into an empty place.
+            (Some(here), Ok(Some(now))) if now.resources == here.resources => {}
             (None, Ok(_)) => {}
-            (_, Ok(_)) => bail!("the state is not at its new place: terraform.tfstate.backup has it; look there before anything else"),
+            (_, Ok(_)) => bail!(
+                "the state is not whole at its new place: terraform.tfstate.backup has it; look there before anything else"
+            ),
             (_, Err(error)) => {
                 if !is_there {
                     drop(fs::remove_file(&path));
@@ -222,6 +227,7 @@ mod tests {
             Some(State {
                 lineage: lineage.to_owned(),
                 serial,
+                resources: Vec::new(),
             })
         };
         for (here, there, expect) in [
