@@ -13,6 +13,7 @@ mod preflight;
 mod report;
 mod roll_out;
 mod schema;
+mod services;
 
 use std::{path::Path, process::ExitCode, sync::Arc, time::Instant};
 
@@ -28,6 +29,7 @@ pub(crate) use self::{
     found::FoundError,
     others::{StartFlags, UninstallFlags, start, uninstall},
     schema::load_schema,
+    services::Services,
 };
 use crate::{
     artifacts::sha256,

@@ -40,6 +40,7 @@ pub(super) fn add(place: &mut Place<'_>) -> anyhow::Result<()> {
         PACE,
         &[
             ("install", command("install {instance}")),
+            ("recover", command("recover {instance}")),
             ("start", command("start {instance} {program}")),
         ],
     );
