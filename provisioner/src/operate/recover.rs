@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use super::{Case, is_heard, machine, replace};
 use crate::{
     config::Target,
-    install::{self, InstallFlags, Services, runtime},
+    install::{self, Services, runtime},
     lock::{Journal, Lock},
     network::{Network, Node, Role},
     output,
@@ -83,13 +83,8 @@ fn climb(
             return Ok("plan and apply brought it back");
         }
     } else {
-        let installed = || {
-            let flags = InstallFlags {
-                targets: vec![node.name.clone()],
-                ..InstallFlags::default()
-            };
-            install::install_locked(network, &flags).map(drop)
-        };
+        let targets = std::slice::from_ref(&node.name);
+        let installed = || install::installed(network, targets, false).map(drop);
         if rung("installing what differs", installed()) {
             return Ok("what differed was installed");
         }
@@ -103,15 +98,15 @@ fn climb(
             node.name
         );
     };
-    if flags.no_replace || node.roles.contains(&Role::Cassandra) {
+    let is_stateful = node.roles.contains(&Role::Cassandra);
+    if flags.no_replace || is_stateful {
+        let consent = match is_stateful {
+            true => format!(" --allow-stateful {}", node.name),
+            false => String::new(),
+        };
         bail!(
-            "{0}: it is not well, and would have to be replaced: look at {evidence}, then `replace {0}`{1}",
-            node.name,
-            if node.roles.contains(&Role::Cassandra) {
-                " --allow-stateful; its volumes and its address stay"
-            } else {
-                ""
-            }
+            "{0}: it is not well, and would have to be replaced: look at {evidence}, then `replace {0}{consent}`",
+            node.name
         );
     }
     // Addresses may be others since plan and apply.
