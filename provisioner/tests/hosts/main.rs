@@ -8,6 +8,7 @@ mod faults;
 mod install;
 mod ledgers;
 mod moving_in;
+mod operate;
 mod operator;
 mod packages;
 mod runs;
