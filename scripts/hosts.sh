@@ -9,6 +9,7 @@
 #   hosts.sh in HOST COMMAND…   runs it inside a host, as root, without ssh
 #   hosts.sh kill HOST          as if its power were cut
 #   hosts.sh boot HOST          starts it again, with the disk that it had
+#   hosts.sh renew HOST         another machine in its place: a new disk, a new host key, the same addresses
 #
 #   HOSTS        the folder of this network's state (required but for image)
 #   HOSTS_TAG    the start of the names of its namespaces and cgroups, when several networks run at a time
@@ -289,6 +290,16 @@ kill)
   ;;
 boot)
   cables "$1" up
+  boot "$1"
+  wait_for "$1"
+  ;;
+renew)
+  cables "$1" down
+  stop "$1"
+  umount -l "$HOSTS/n/$1/disk"
+  rm -rf "$HOSTS/n/$1"
+  cables "$1" up
+  disk "$1"
   boot "$1"
   wait_for "$1"
   ;;

@@ -113,6 +113,11 @@ impl Hosts {
         self.run(&["boot", host]);
     }
 
+    /// Puts another machine in its place: nothing of what it had is there, and its key is another one.
+    pub fn renew(&self, host: &str) {
+        self.run(&["renew", host]);
+    }
+
     fn run(&self, arguments: &[&str]) {
         let output = self.output(arguments);
         assert!(

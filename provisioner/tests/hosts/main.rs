@@ -9,8 +9,11 @@ mod install;
 mod learned;
 mod ledgers;
 mod moving_in;
+mod network;
 mod operate;
 mod operator;
 mod packages;
 mod runs;
 mod see;
+#[path = "../terraform/stand_in.rs"]
+mod stand_in;
