@@ -1,6 +1,7 @@
 //! Installing on the nodes of a network: look at all, say what differs, and make it so; one node of each role first, then the others in
 //! small groups. What does not get healthy is put back, and nothing further is touched.
 
+mod accounts;
 mod apply;
 mod cassandra;
 mod changes;
@@ -13,6 +14,7 @@ mod preflight;
 mod report;
 mod roll_out;
 mod schema;
+mod volumes;
 
 use std::{path::Path, process::ExitCode, sync::Arc, time::Instant};
 
@@ -104,6 +106,15 @@ pub(crate) fn install(folder: &Path, flags: &InstallFlags) -> anyhow::Result<Exi
         let todo: Vec<_> = (0..seen.len()).filter(is_todo).collect();
         let mut outcomes: Vec<_> = seen.iter().map(|_| Outcome::default()).collect();
         let mut result = Ok(());
+        let place = Place {
+            network: &network,
+            remotes: &remotes,
+            materials: &materials,
+        };
+        if todo.is_empty() && !flags.dry_run {
+            let journal = Journal::new(folder, "install");
+            result = users(place, &seen, &journal, &progress).await;
+        }
         if !todo.is_empty() && !flags.dry_run {
             let journal = Journal::new(folder, "install");
             let names = todo.iter().filter_map(|at| seen.get(*at));
@@ -114,11 +125,7 @@ pub(crate) fn install(folder: &Path, flags: &InstallFlags) -> anyhow::Result<Exi
             let roll_out = RollOut {
                 seen: &seen,
                 all: &all,
-                place: Place {
-                    network: &network,
-                    remotes: &remotes,
-                    materials: &materials,
-                },
+                place,
                 journal: &journal,
                 progress: &progress,
                 interrupt: &interrupt,
@@ -126,6 +133,9 @@ pub(crate) fn install(folder: &Path, flags: &InstallFlags) -> anyhow::Result<Exi
             };
             result = roll_out.run(&todo, &mut outcomes).await;
             journal.note(None, if result.is_ok() { "done" } else { "stopped" })?;
+            if result.is_ok() {
+                result = users(place, &seen, &journal, &progress).await;
+            }
             let after = hooks.after(result.is_ok()).await;
             result = result.and(after);
         }
@@ -149,6 +159,24 @@ pub(crate) fn install(folder: &Path, flags: &InstallFlags) -> anyhow::Result<Exi
         let would = flags.dry_run && !todo.is_empty();
         Ok(ExitCode::from(if would { 2 } else { 0 }))
     })
+}
+
+/// Sees to the users of a Cassandra of ours, when its nodes are among those that were looked at.
+async fn users(
+    place: Place<'_>,
+    seen: &[Seen],
+    journal: &Journal,
+    progress: &Progress,
+) -> anyhow::Result<()> {
+    let mut nodes = seen.iter().map(|it| &it.job.node);
+    if place.network.config.installs(Role::Cassandra)
+        && nodes.any(|it| it.roles.contains(&Role::Cassandra))
+        && let Some(said) = accounts::ensure(place).await?
+    {
+        journal.note(None, &said)?;
+        progress.say(said);
+    }
+    Ok(())
 }
 
 /// What a run would change on a node.

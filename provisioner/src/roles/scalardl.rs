@@ -124,6 +124,7 @@ pub(super) fn add(place: &mut Place<'_>) -> anyhow::Result<()> {
         program: None,
         restarted_by,
         reloaded_by: Vec::new(),
+        is_stateful: false,
         health: Health::Grpc {
             host: place.node.private_address.clone(),
             port: PORT,

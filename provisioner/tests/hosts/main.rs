@@ -10,5 +10,6 @@ mod ledgers;
 mod moving_in;
 mod operator;
 mod packages;
+mod ring;
 mod runs;
 mod see;
