@@ -33,7 +33,8 @@ threads_for() {
 # What changes after this is not in the one that runs.
 : >/run/cassandra/started || exit 1
 heap=${given_heap:-$(heap_for "$(sed -n 's/^MemTotal: *\([0-9]*\) kB$/\1/p' /proc/meminfo)")}
-JVM_OPTS="-Xms${heap}m -Xmx${heap}m $(threads_for "$(nproc)")"
+# More of Java's arguments may come from a drop-in of systemd's.
+JVM_OPTS="-Xms${heap}m -Xmx${heap}m $(threads_for "$(nproc)") ${CASSANDRA_JAVA_OPTIONS:-}"
 # Regions of a small heap are as small as Java makes them: large ones would leave it few.
 [ "$heap" -lt 8192 ] || JVM_OPTS="$JVM_OPTS -XX:G1HeapRegionSize=16m"
 for jar in "$lib"/jamm-*.jar; do

@@ -203,9 +203,11 @@ mod tests {
     impl Drop for Loop {
         fn drop(&mut self) {
             // It goes with the machine otherwise.
-            Program::at("losetup")
-                .args(["--detach", &self.device])
-                .run();
+            drop(
+                Program::at("losetup")
+                    .args(["--detach", &self.device])
+                    .run(),
+            );
         }
     }
 

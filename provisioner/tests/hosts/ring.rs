@@ -66,6 +66,9 @@ impl Ring {
                 // What it would tell the kernel is this machine's own kernel's.
                 let own = "mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys";
                 operator.shell(&format!("n{}", at + 1), own);
+                // A ring of three on one machine need not wait for others to be heard of.
+                let soon = "mkdir -p /etc/systemd/system/cassandra.service.d && printf '[Service]\\nEnvironment=\"CASSANDRA_JAVA_OPTIONS=-Dcassandra.ring_delay_ms=3000 -Dcassandra.skip_wait_for_gossip_to_settle=0 -Dcassandra.superuser_setup_delay_ms=0\"\\n' >/etc/systemd/system/cassandra.service.d/test.conf";
+                operator.shell(&format!("n{}", at + 1), soon);
             }
         }
         Some(Self {

@@ -56,7 +56,7 @@ const YAML: &str = include_str!("../../../data/cassandra/cassandra.yaml");
 pub(super) fn add(place: &mut Place<'_>) -> anyhow::Result<()> {
     for name in [CASSANDRA, JAVA] {
         let artifact = place.materials.artifacts.resolve(name)?;
-        if artifact.form == Form::Program && artifact.source.as_os_str().len() > 0 {
+        if artifact.form == Form::Program && !artifact.source.as_os_str().is_empty() {
             bail!(
                 "{name} must be an archive with a name that ends in .tar.gz: {}",
                 artifact.source.display()
