@@ -4,12 +4,14 @@
 mod ask;
 mod check;
 mod document;
+mod edit;
 mod keys;
 mod schema;
 
 use std::{collections::BTreeMap, fmt, fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use daemon::Secret;
+use serde_json::{Value, json};
 
 #[cfg(test)]
 pub(crate) use self::keys::LISTENERS;
@@ -20,6 +22,7 @@ use self::{
 };
 pub(crate) use self::{
     check::{is_word, near},
+    edit::set_number,
     keys::LEVELS,
     schema::print_schema,
 };
@@ -310,6 +313,21 @@ impl Config {
     /// Whether the network does without a resource.
     pub(crate) fn leaves_out(&self, resource: &str) -> bool {
         self.list("leave_out").iter().any(|it| it == resource)
+    }
+
+    /// What a key that is no secret holds, as JSON; None when it is one, or is not there.
+    pub(crate) fn plain(&self, name: &str) -> Option<Value> {
+        let key = KEYS.iter().find(|it| it.name == name)?;
+        if matches!(key.holds, Holds::Secret | Holds::SecretUrl) || !self.has(name) {
+            return None;
+        }
+        match self.values.get(key.name)? {
+            Held::Text(text) => Some(json!(text.expose())),
+            Held::List(list) => Some(json!(list)),
+            Held::Texts(texts) => Some(json!(texts)),
+            // They may hold secrets.
+            Held::Objects(_) | Held::Named(_) => None,
+        }
     }
 
     /// What stands in each key, for people: of a secret only that there is one.

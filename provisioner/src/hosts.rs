@@ -98,7 +98,8 @@ pub(crate) fn load(path: &Path) -> Result<Vec<Node>, HostsError> {
     parse(path, &text)
 }
 
-fn parse(path: &Path, text: &str) -> Result<Vec<Node>, HostsError> {
+/// Reads the text of one.
+pub(crate) fn parse(path: &Path, text: &str) -> Result<Vec<Node>, HostsError> {
     let file: File = serde_saphyr::from_str(text).map_err(|error| {
         let line = error.location().map_or(1, |it| it.line());
         let reason = error.without_snippet().to_string();

@@ -5,6 +5,7 @@ mod accounts;
 mod apply;
 mod cassandra;
 mod changes;
+mod come_up;
 mod containers;
 mod found;
 mod health;
@@ -27,6 +28,7 @@ use self::{
     roll_out::RollOut,
 };
 pub(crate) use self::{
+    come_up::{come_up, differences},
     found::FoundError,
     others::{StartFlags, UninstallFlags, start, uninstall},
     schema::load_schema,
@@ -46,7 +48,7 @@ use crate::{
 };
 
 /// `provisioner install`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct InstallFlags {
     /// Nodes or roles; all without
     targets: Vec<String>,
@@ -79,15 +81,29 @@ pub(crate) fn install(folder: &Path, flags: &InstallFlags) -> anyhow::Result<Exi
     let network = Network::load(folder)?;
     let nodes = chosen(&network, &flags.targets)?;
     let _lock = Lock::take(folder, "install")?;
-    let materials = Materials::open(&network, jiff::Timestamp::now())?;
+    run(&network, nodes, flags)
+}
+
+/// The same on all nodes of a network, for whoever holds the environment's lock.
+pub(crate) fn installed(network: &Network, is_json: bool) -> anyhow::Result<ExitCode> {
+    let flags = InstallFlags {
+        json: is_json,
+        ..InstallFlags::default()
+    };
+    run(network, network.nodes.clone(), &flags)
+}
+
+fn run(network: &Network, nodes: Vec<Node>, flags: &InstallFlags) -> anyhow::Result<ExitCode> {
+    let folder = &network.folder;
+    let materials = Materials::open(network, jiff::Timestamp::now())?;
     materials.check_own()?;
-    let jobs = jobs(&network, nodes, &materials)?;
+    let jobs = jobs(network, nodes, &materials)?;
     runtime()?.block_on(async {
-        let remotes = Arc::new(Remotes::open(&network)?);
+        let remotes = Arc::new(Remotes::open(network)?);
         let begin = Instant::now();
         let progress = Progress::new(flags.json);
         let interrupt = listen(&progress)?;
-        let looked = interrupt.stops(look::look(&network, &remotes, jobs, &progress));
+        let looked = interrupt.stops(look::look(network, &remotes, jobs, &progress));
         let Some(looked) = looked.await else {
             bail!(Interrupted("nothing was changed".to_owned()));
         };
@@ -107,7 +123,7 @@ pub(crate) fn install(folder: &Path, flags: &InstallFlags) -> anyhow::Result<Exi
         let mut outcomes: Vec<_> = seen.iter().map(|_| Outcome::default()).collect();
         let mut result = Ok(());
         let place = Place {
-            network: &network,
+            network,
             remotes: &remotes,
             materials: &materials,
         };
@@ -222,6 +238,11 @@ pub(crate) fn chosen(network: &Network, targets: &[String]) -> anyhow::Result<Ve
             })
     };
     let nodes: Vec<_> = network.nodes.iter().filter(is_chosen).cloned().collect();
+    if network.nodes.is_empty() {
+        bail!(
+            "there are no machines yet: `apply` makes them, `output` asks Terraform for those that it knows"
+        );
+    }
     if nodes.is_empty() {
         bail!("there are no such nodes");
     }

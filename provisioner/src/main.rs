@@ -16,6 +16,7 @@ mod install;
 mod interrupt;
 mod local;
 mod lock;
+mod machines;
 mod moving_in;
 mod network;
 mod output;
@@ -29,6 +30,7 @@ mod roles;
 mod secrets;
 mod see;
 mod silence;
+mod terraform;
 mod tunnel;
 mod verify;
 
@@ -68,6 +70,25 @@ enum Command {
     Inventory(environment::InventoryFlags),
     /// The JSON Schema of config.json, for editors
     Schema,
+    /// Prepare an environment for Terraform, which makes machines in AWS
+    Init(terraform::InitFlags),
+    /// What would be done to machines in AWS, and on them; exit code 2 when there is something
+    Plan(terraform::PlanFlags),
+    /// Make machines in AWS as config.json wants them, and install on them
+    Apply(terraform::ApplyFlags),
+    /// Destroy machines in AWS; data only when that is said
+    Destroy(terraform::DestroyFlags),
+    /// What Terraform knows of the machines
+    Output(terraform::OutputFlags),
+    /// Have the next plan make a machine anew
+    Taint(terraform::TaintFlags),
+    /// Have it not do so
+    Untaint(terraform::TaintFlags),
+    /// Another number of ledgers, or of entry points, in config.json and in AWS
+    Scale(terraform::ScaleFlags),
+    /// Terraform's state, and where it is
+    #[command(subcommand)]
+    State(terraform::StateCommand),
     /// Install what monitors the nodes: look at all, and make what differs
     Install(install::InstallFlags),
     /// Start a node's programs again, and wait until they are healthy
@@ -146,6 +167,15 @@ fn main() -> ExitCode {
         Command::Diff(flags) => environment::diff(&flags),
         Command::Inventory(flags) => environment::inventory(folder, &flags),
         Command::Schema => config::print_schema(),
+        Command::Init(flags) => terraform::init(folder, &flags),
+        Command::Plan(flags) => terraform::plan(folder, &flags),
+        Command::Apply(flags) => terraform::apply(folder, &flags),
+        Command::Destroy(flags) => terraform::destroy(folder, &flags),
+        Command::Output(flags) => terraform::outputs(folder, &flags),
+        Command::Taint(flags) => terraform::taint(folder, &flags, "taint"),
+        Command::Untaint(flags) => terraform::taint(folder, &flags, "untaint"),
+        Command::Scale(flags) => terraform::scale(folder, &flags),
+        Command::State(command) => terraform::state(folder, &command),
         Command::Install(flags) => install::install(folder, &flags),
         Command::Start(flags) => install::start(folder, &flags),
         Command::Uninstall(flags) => install::uninstall(folder, &flags),

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     config::{Config, Target},
-    hosts,
+    hosts, machines,
 };
 
 /// What a machine is for.
@@ -126,7 +126,7 @@ pub(crate) struct Network {
 pub(crate) const HOSTS_FILE: &str = "hosts.yml";
 
 impl Network {
-    /// Reads the environment in a folder. Problems of both files are told at once.
+    /// Reads the environment in a folder. Problems of both files are told at once. Machines in AWS are those that the last apply has left.
     pub(crate) fn load(folder: &Path) -> anyhow::Result<Self> {
         let config = Config::load_environment(folder);
         // The hosts file is looked at even when the configuration is wrong: one run shows all that is to be mended.
@@ -134,8 +134,9 @@ impl Network {
         let path = named.map_or_else(|| folder.join(HOSTS_FILE), PathBuf::from);
         let is_aws = config.as_ref().is_ok_and(|it| it.target() == Target::Aws);
         let nodes = match (is_aws, config.is_err() && !path.exists()) {
+            (true, _) => machines::load(folder),
             (false, false) => hosts::load(&path),
-            _ => Ok(Vec::new()),
+            (false, true) => Ok(Vec::new()),
         };
         let (config, nodes) = match (config, nodes) {
             (Ok(config), Ok(nodes)) => (config, nodes),

@@ -20,6 +20,7 @@ use crate::{
     artifacts::sha256,
     environment::ssh_config,
     exec::shell_word,
+    machines::{self, Learning},
     network::{Network, Node},
 };
 
@@ -39,6 +40,9 @@ pub(crate) struct Remotes {
     ways: Mutex<BTreeMap<String, Arc<Session>>>,
     bastions: Vec<Node>,
     config: PathBuf,
+    /// Instance ids of machines whose host keys are learned, when they have none yet.
+    learned: BTreeSet<String>,
+    _learning: Learning,
     /// Sockets and configuration.
     folder: tempfile::TempDir,
 }
@@ -101,7 +105,11 @@ impl Remotes {
         fs::write(&config, text).with_context(|| format!("cannot write {}", config.display()))?;
         let bastions = network.nodes.iter();
         let bastions = bastions.filter(|it| network.is_bastion(&it.name));
+        let nodes = network.nodes.iter();
+        let learned = nodes.filter_map(|it| machines::learns(&network.config, it));
         Ok(Self {
+            learned: learned.map(str::to_owned).collect(),
+            _learning: Learning::new(network),
             ways: Mutex::default(),
             bastions: bastions.cloned().collect(),
             config,
@@ -183,7 +191,10 @@ impl Remotes {
         builder
             .config_file(&self.config)
             .control_directory(self.folder.path())
-            .known_hosts_check(KnownHosts::Strict)
+            .known_hosts_check(match &node.instance_id {
+                Some(id) if self.learned.contains(id) => KnownHosts::Add,
+                _ => KnownHosts::Strict,
+            })
             .connect_timeout(CONNECT.min(patience))
             .server_alive_interval(Duration::from_secs(5))
             .control_persist(match std::num::NonZeroUsize::new(IDLE as usize) {
@@ -239,6 +250,14 @@ fn configuration(network: &Network, folder: Option<&Path>) -> anyhow::Result<Str
             text += &format!(
                 "  UserKnownHostsFile none\n  GlobalKnownHostsFile none\n  HostKeyAlgorithms ssh-ed25519\n  KnownHostsCommand {} known-host {fingerprint} %f %H %t %K\n",
                 shell_word(&own.display().to_string())
+            );
+        }
+        if let Some(id) = machines::learns(&network.config, node) {
+            // ssh takes the first key of a name that has none; the name is the machine's own.
+            let file = machines::known_hosts(&network.folder)?;
+            let file = file.display().to_string().replace('%', "%%");
+            text += &format!(
+                "  HostKeyAlias {id}\n  UserKnownHostsFile \"{file}\"\n  GlobalKnownHostsFile none\n  StrictHostKeyChecking accept-new\n"
             );
         }
         if let Some(folder) = folder.filter(|_| network.is_bastion(&node.name)) {

@@ -178,6 +178,13 @@ impl Checker<'_> {
         if text.is_empty() {
             return Ok(text);
         }
+        // Secrets are not alone in being named elsewhere.
+        let is_secret = matches!(holds, Holds::Secret | Holds::SecretUrl);
+        let text = if !is_secret && ["${env:", "${file:"].iter().any(|it| text.starts_with(it)) {
+            self.resolve(&text)?.0
+        } else {
+            text
+        };
         match holds {
             Holds::Choice(choices) => return choice(&text, choices),
             Holds::Path => return Ok(self.path(&text).display().to_string()),

@@ -116,7 +116,7 @@ fn lines(text: &str) -> Vec<(String, usize)> {
 }
 
 /// The length of the text in quotes that something begins with.
-fn quoted(text: &str) -> usize {
+pub(super) fn quoted(text: &str) -> usize {
     let mut is_escaped = false;
     for (at, byte) in text.bytes().enumerate().skip(1) {
         match byte {

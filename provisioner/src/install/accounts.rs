@@ -56,20 +56,18 @@ pub(super) async fn ensure(place: Place<'_>) -> anyhow::Result<Option<String>> {
     let copies = nodes.len().min(COPIES);
     let mut done = Vec::new();
     if login(at, OPERATOR, &secrets.cassandra).await?.is_none() {
-        let statements = [
-            role(OPERATOR, &secrets.cassandra, true),
-            Secret::new(replication(&data_center, copies)),
-        ];
+        // Its superuser comes last: who finds it finds all of this done.
         let mut cql = by_default(at, first).await?;
-        blocking(move || {
-            for statement in statements {
-                cql.query(statement.expose())?;
-            }
-            Ok(())
-        })
-        .await
-        .context("Cassandra's superuser cannot be made")?;
+        let spread = replication(&data_center, copies);
+        blocking(move || cql.query(&spread))
+            .await
+            .context("Cassandra's users cannot be kept on more nodes")?;
         repair(place, &nodes).await?;
+        let mut cql = by_default(at, first).await?;
+        let superuser = role(OPERATOR, &secrets.cassandra, true);
+        blocking(move || cql.query(superuser.expose()))
+            .await
+            .context("Cassandra's superuser cannot be made")?;
         done.push("superuser");
     }
     let operator = login(at, OPERATOR, &secrets.cassandra).await?;

@@ -14,22 +14,28 @@ use crate::{
 /// Repositories and registries may be far away.
 const PATIENCE: Duration = Duration::from_secs(900);
 
-/// Names that are given are installed by whichever program the system has. Nobody is asked, and locks are waited for.
+/// Packages, by their names and commands in turn, are installed by whichever program the system has. Nobody is asked, and locks are waited for.
 const INSTALL: &str = r#"
 set -eu
+umask 077
+said=$(mktemp /run/sdl-install.XXXXXX)
+trap 'rm -f "$said"' EXIT
+trap 'exit 1' HUP INT TERM
+names= commands=
+while [ $# -gt 0 ]; do names="$names $1" commands="$commands $2"; shift 2; done
+fails() { tail -n 3 "$said" >&2; exit 1; }
 if command -v apt-get >/dev/null; then
   export DEBIAN_FRONTEND=noninteractive
-  install() { timeout 400 apt-get -q -y -o DPkg::Lock::Timeout=60 --no-install-recommends install "$@"; }
+  install() { timeout 400 apt-get -q -y -o DPkg::Lock::Timeout=60 --no-install-recommends install $names </dev/null; }
   # Lists may be too old, or not there.
-  install "$@" >/dev/null 2>&1 || { timeout 200 apt-get -q update && install "$@"; } >/run/sdl-install.log 2>&1 ||
-    { tail -n 3 /run/sdl-install.log >&2; rm -f /run/sdl-install.log; exit 1; }
-  rm -f /run/sdl-install.log
+  install >"$said" 2>&1 || { timeout 200 apt-get -q update </dev/null && install; } >"$said" 2>&1 || fails
 elif command -v dnf >/dev/null; then
-  timeout 800 dnf -q -y install "$@" >/dev/null
+  timeout 800 dnf -q -y install $names </dev/null >"$said" 2>&1 || fails
 else
   echo "there is neither apt-get nor dnf" >&2
   exit 1
 fi
+for command in $commands; do command -v "$command" >/dev/null || { echo "there is no $command after that" >&2; exit 1; }; done
 "#;
 
 /// Reads a password from standard input, if there is a user.
@@ -86,7 +92,11 @@ pub(super) async fn prepare(
     let name = remote.name();
     if !packages.is_empty() {
         let names: Vec<_> = packages.iter().map(|it| it.name).collect();
-        let done = run(remote, INSTALL, &names, &[]).await;
+        let words: Vec<_> = packages
+            .iter()
+            .flat_map(|it| [it.name, it.command])
+            .collect();
+        let done = run(remote, INSTALL, &words, &[]).await;
         done.with_context(|| {
             format!(
                 "{name}: {} could not be installed: do it by hand, or let the node reach its repositories",

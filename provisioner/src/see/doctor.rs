@@ -95,7 +95,7 @@ const DIAGNOSES: &[Diagnosis] = &[
     Diagnosis {
         alert: "LedgerDown",
         checks: &["ssh", "services", "failed units", "disks", "mounts", "load"],
-        next: "ssh {} sudo docker ps --all",
+        next: "ssh {} 'sudo podman ps --all || sudo docker ps --all'",
     },
     Diagnosis {
         alert: "LedgerFlaps",

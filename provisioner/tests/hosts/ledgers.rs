@@ -200,6 +200,22 @@ fn from_nothing_to_ledgers_behind_an_entry_point() {
         begin
     );
 
+    let said = operator.ends(&["status", "--json"], 0);
+    let status: Value = serde_json::from_str(&said).unwrap();
+    for (node, service) in [(1, "scalardl"), (2, "scalardl"), (3, "traefik")] {
+        let services = status[0]["nodes"][node]["services"].as_array().unwrap();
+        let service = services.iter().find(|it| it["name"] == service);
+        assert_eq!(service.unwrap()["is_healthy"], true, "{said}");
+    }
+    let said = operator.run(&["doctor", "--json"]).stdout;
+    let doctor: Value = serde_json::from_str(&said).unwrap();
+    for check in doctor["checks"].as_array().unwrap() {
+        let is_ours = ["drift", "ports", "services"]
+            .iter()
+            .any(|it| check["check"] == *it);
+        assert!(!is_ours || check["is_problem"] == false, "{check}");
+    }
+
     // A ledger dies: it comes back by itself.
     operator.shell("n1", "podman kill --signal KILL scalardl");
     eventually("the ledger was started again", PATIENCE, || {
@@ -297,6 +313,16 @@ fn from_nothing_to_ledgers_behind_an_entry_point() {
     assert_eq!(said, "");
 }
 
+/// Makes a repository with a package of crun, which is the one that was there.
+const REPOSITORY: &str = r#"set -e
+mkdir -p /srv/repository/crun/DEBIAN /srv/repository/crun/usr/bin
+cd /srv/repository
+printf 'Package: crun\nVersion: 99\nArchitecture: amd64\nMaintainer: nobody <nobody@example.com>\nDescription: a test\n' >crun/DEBIAN/control
+ln -s crun-itself crun/usr/bin/crun
+dpkg-deb --build crun crun.deb >/dev/null
+{ dpkg-deb -f crun.deb; echo "Filename: ./crun.deb"; echo "Size: $(stat -c %s crun.deb)"; echo "SHA256: $(sha256sum <crun.deb | cut -d ' ' -f 1)"; } >Packages
+echo 'deb [trusted=yes] file:/srv/repository ./' >/etc/apt/sources.list"#;
+
 /// A real Cassandra that is somebody else's: its schema is loaded once, and until then no ledger is started.
 #[test]
 fn the_schema() {
@@ -315,6 +341,20 @@ fn the_schema() {
             "scalar_schema_image_archive": loader,
         }));
     };
+
+    // A package that is missing comes from the system's repositories, when they are there.
+    operator.shell(
+        "n2",
+        "cp /usr/bin/crun /usr/bin/crun-itself && dpkg --force-depends --purge crun >/dev/null 2>&1 && : >/etc/apt/sources.list",
+    );
+    Image::new(&["load-schema"]).save(&loader);
+    configure(&loader);
+    let said = operator.ends(&["install", "n2"], 1);
+    assert!(
+        said.contains("n2: crun could not be installed: do it by hand"),
+        "{said}"
+    );
+    operator.shell("n2", REPOSITORY);
 
     // A loader that does not work: no ledger is started, and it is said why.
     Image::new(&["no-such-word"]).save(&loader);

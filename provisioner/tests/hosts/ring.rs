@@ -15,7 +15,7 @@ use crate::operator::Operator;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Of Java what Eclipse's JRE has of it, and Cassandra needs.
-const MODULES: &str = "java.se,jdk.crypto.ec,jdk.httpserver,jdk.management,jdk.management.agent,jdk.naming.dns,jdk.net,jdk.sctp,jdk.unsupported,jdk.zipfs";
+const MODULES: &str = "java.se,jdk.crypto.ec,jdk.httpserver,jdk.management,jdk.management.agent,jdk.naming.dns,jdk.naming.rmi,jdk.net,jdk.sctp,jdk.unsupported,jdk.zipfs";
 const NODES: [&str; 3] = ["n1", "n2", "n3"];
 
 /// The archives of Cassandra and of Java, in a folder.

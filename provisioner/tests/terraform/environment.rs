@@ -9,11 +9,13 @@ use std::{
 
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
-use testkit::{Ended, Program, root};
+use testkit::{Ended, Program, binary, root};
 
 /// What the modules and the stand-in are made for.
 const AT_LEAST: (u64, u64) = (1, 10);
 const PROVIDER: &str = "6.25.0";
+/// What no process of Terraform's is to see.
+pub(crate) const PASSWORD: &str = "hunter-of-the-environment";
 
 /// A planned change: the resource's address, what is done to it, and the arguments that make it a new one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +86,8 @@ pub(crate) fn config(more: &Value) -> Value {
         "tag": "3.10.0",
         "aws_key_name": "key",
         "docker_user": "user",
+        "docker_password": "${env:STAND_IN_PASSWORD}",
+        "no_notifications": true,
         "private_key_file": "~/.ssh/private.pem",
         "allowed_cidrs": ["203.0.113.0/24"],
     });
@@ -122,14 +126,18 @@ impl Environment {
             new.plan_and_apply();
             *first = Some(new);
         }
-        let first = first.as_ref()?;
+        first.as_ref().map(Self::again)
+    }
+
+    /// The same environment in another folder, with the same cloud at this moment.
+    pub(crate) fn again(&self) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        copy(first.path(), folder.path());
-        Some(Self {
+        copy(self.path(), folder.path());
+        Self {
             folder,
-            terraform: first.terraform.clone(),
-            configuration: first.configuration.clone(),
-        })
+            terraform: self.terraform.clone(),
+            configuration: self.configuration.clone(),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -151,6 +159,48 @@ impl Environment {
             .env("STAND_IN_CLOUD", self.cloud_file())
             .patience(Duration::from_secs(240))
             .run()
+    }
+
+    /// The provisioner, on this environment; a cloud of machines that nobody can reach.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Program {
+        let program = Program::new("provisioner");
+        self.prepared(
+            program
+                .args(["-e".as_ref(), self.path().as_os_str()])
+                .args(arguments),
+        )
+    }
+
+    /// The same in a shell.
+    pub(crate) fn piped(&self, command: &str) -> Ended {
+        let script = format!("\"$0\" -e \"$1\" {command}");
+        let own = binary("provisioner");
+        let shell = Program::at("sh").args(["-c", &script]);
+        self.prepared(shell.args([own.as_path(), self.path()]))
+            .run()
+    }
+
+    fn prepared(&self, program: Program) -> Program {
+        program
+            .env("PROVISIONER_TERRAFORM", &self.terraform)
+            .env("TF_CLI_CONFIG_FILE", &self.configuration)
+            .env("STAND_IN_CLOUD", self.cloud_file())
+            .env("STAND_IN_PASSWORD", PASSWORD)
+            .patience(Duration::from_secs(240))
+    }
+
+    /// The provisioner's exit code, and what it wrote: both of it.
+    pub(crate) fn provisioner(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let ended = self.command(arguments).run();
+        (ended.status.code(), ended.stdout + &ended.stderr)
+    }
+
+    /// What must end with a code.
+    #[track_caller]
+    pub(crate) fn provisions(&self, code: i32, arguments: &[&str]) -> String {
+        let (found, said) = self.provisioner(arguments);
+        assert_eq!(found, Some(code), "{arguments:?}: {said}");
+        said
     }
 
     /// What must go well.
