@@ -102,7 +102,7 @@ impl Ring {
     }
 
     fn nodetool(&self, host: &str, arguments: &str) -> String {
-        self.operator.shell(host, &format!("nodetool {arguments}"))
+        self.operator.shell(host, &format!("/usr/local/bin/nodetool {arguments}"))
     }
 
     fn secret(&self, name: &str) -> String {
@@ -228,7 +228,7 @@ fn from_nothing() {
     testkit::eventually("n1 is back", PATIENCE, || {
         let (_, said) = operator
             .hosts
-            .shell("n2", "nodetool status 2>/dev/null | grep -c ^UN");
+            .shell("n2", "/usr/local/bin/nodetool status 2>/dev/null | grep -c ^UN");
         let is_new = ring.process("n1").trim() != after[0].trim();
         (said.trim() == "3" && is_new).then_some(())
     });
