@@ -1,11 +1,13 @@
 //! Machines in AWS: the commands that have Terraform make, change and destroy them, guarded against the loss of data, and `apply`, which then
 //! installs on them.
 
+mod backend;
 mod destroy;
 mod files;
 mod plan;
 mod program;
 mod run;
+mod s3;
 mod said;
 mod scale;
 mod target;
@@ -18,6 +20,7 @@ use anyhow::bail;
 use serde_json::{Value, json};
 
 pub(crate) use self::{
+    backend::{StateCommand, state},
     destroy::{DestroyFlags, destroy},
     scale::{ScaleFlags, scale},
     target::{Target, resolve},
@@ -269,7 +272,7 @@ pub(crate) fn after(
     let is_new = |node: &&Node| !before.iter().any(|it| it.instance_id == node.instance_id);
     let new: Vec<_> = network.nodes.iter().filter(is_new).cloned().collect();
     install::come_up(&network, &new, consent.json)?;
-    install::installed(&network, consent.json)
+    install::installed(&network, &[], consent.json)
 }
 
 /// Terraform's outputs; the machines among them are kept.

@@ -25,7 +25,7 @@ use crate::{
 /// Where the plan is, as in the operational guide.
 pub(super) const PLAN: &str = "plan.out";
 /// For what looks at the state alone.
-const SHORT: Duration = Duration::from_secs(300);
+pub(super) const SHORT: Duration = Duration::from_secs(300);
 /// For the provider to be fetched.
 const FETCH: Duration = Duration::from_secs(1800);
 

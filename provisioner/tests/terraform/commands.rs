@@ -358,3 +358,20 @@ fn what_is_wrong() {
         "{said}"
     );
 }
+
+/// A reader that goes away (`| head -1`) ends nothing, and leaves no lock.
+#[test]
+fn without_a_reader() {
+    let Some(environment) = Environment::applied() else {
+        return;
+    };
+    environment.provisions(2, &["plan", "--no-install", "--replace", "scalar.0"]);
+    let before = environment.instance("scalardl-1");
+    let ended = environment.piped("apply --no-install | head -1");
+    assert!(ended.status.success(), "{}", ended.stderr);
+    assert_eq!(ended.stdout.lines().count(), 1, "{}", ended.stdout);
+    let lock = environment.path().join(".terraform.tfstate.lock.info");
+    assert!(!lock.exists());
+    assert_ne!(environment.instance("scalardl-1"), before);
+    environment.provisions(0, &["plan", "--no-install"]);
+}
