@@ -55,7 +55,7 @@ const ALERTS: &[Alert] = &[
         severity: "critical",
         summary: "Host {{ $labels.instance }} is down",
         description: "None of the jobs of {{ $labels.instance }} answers: the host is down, or cut off from the network.",
-        repair: None,
+        repair: Some("recover {{ $labels.instance }}"),
     },
     Alert {
         name: "LedgerDown",
@@ -64,7 +64,7 @@ const ALERTS: &[Alert] = &[
         severity: "critical",
         summary: "The ledger on {{ $labels.instance }} does not answer",
         description: "Prometheus has not been able to scrape the ledger's own metrics on {{ $labels.instance }}, which answers otherwise.",
-        repair: None,
+        repair: Some("recover {{ $labels.instance }}"),
     },
     Alert {
         name: "LedgerFlaps",

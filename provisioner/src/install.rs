@@ -15,6 +15,7 @@ mod preflight;
 mod report;
 mod roll_out;
 mod schema;
+mod services;
 mod volumes;
 
 use std::{path::Path, process::ExitCode, sync::Arc, time::Instant};
@@ -32,6 +33,7 @@ pub(crate) use self::{
     found::FoundError,
     others::{StartFlags, UninstallFlags, start, uninstall},
     schema::load_schema,
+    services::Services,
 };
 use crate::{
     artifacts::sha256,
@@ -84,13 +86,18 @@ pub(crate) fn install(folder: &Path, flags: &InstallFlags) -> anyhow::Result<Exi
     run(&network, nodes, flags)
 }
 
-/// The same on all nodes of a network, for whoever holds the environment's lock.
-pub(crate) fn installed(network: &Network, is_json: bool) -> anyhow::Result<ExitCode> {
+/// The same for whoever holds the environment's lock: on some nodes, or on all when none is named.
+pub(crate) fn installed(
+    network: &Network,
+    targets: &[String],
+    is_json: bool,
+) -> anyhow::Result<ExitCode> {
+    let nodes = chosen(network, targets)?;
     let flags = InstallFlags {
         json: is_json,
         ..InstallFlags::default()
     };
-    run(network, network.nodes.clone(), &flags)
+    run(network, nodes, &flags)
 }
 
 fn run(network: &Network, nodes: Vec<Node>, flags: &InstallFlags) -> anyhow::Result<ExitCode> {

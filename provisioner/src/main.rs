@@ -19,6 +19,7 @@ mod lock;
 mod machines;
 mod moving_in;
 mod network;
+mod operate;
 mod output;
 mod pki;
 mod planning;
@@ -93,6 +94,12 @@ enum Command {
     Install(install::InstallFlags),
     /// Start a node's programs again, and wait until they are healthy
     Start(install::StartFlags),
+    /// What an alert says to do for a node that is ill: start its services again, plan and apply, replace it; until it is well
+    Recover(operate::RecoverFlags),
+    /// A new machine in the place of one
+    Replace(operate::ReplaceFlags),
+    /// Start the ledgers, or the entry points, anew: one after the other
+    RollingRestart(operate::RollingRestartFlags),
     /// Take everything of ours away from the nodes
     Uninstall(install::UninstallFlags),
     /// How environments are: every node, its programs, disks and certificates
@@ -178,6 +185,9 @@ fn main() -> ExitCode {
         Command::State(command) => terraform::state(folder, &command),
         Command::Install(flags) => install::install(folder, &flags),
         Command::Start(flags) => install::start(folder, &flags),
+        Command::Recover(flags) => operate::recover(folder, &flags),
+        Command::Replace(flags) => operate::replace(folder, &flags),
+        Command::RollingRestart(flags) => operate::rolling_restart(folder, &flags),
         Command::Uninstall(flags) => install::uninstall(folder, &flags),
         Command::Status(flags) => see::status(folder, &flags),
         Command::Doctor(flags) => see::doctor(folder, &flags),

@@ -272,7 +272,7 @@ pub(crate) fn after(
     let is_new = |node: &&Node| !before.iter().any(|it| it.instance_id == node.instance_id);
     let new: Vec<_> = network.nodes.iter().filter(is_new).cloned().collect();
     install::come_up(&network, &new, consent.json)?;
-    install::installed(&network, consent.json)
+    install::installed(&network, &[], consent.json)
 }
 
 /// Terraform's outputs; the machines among them are kept.

@@ -169,6 +169,23 @@ pub(crate) fn verify(folder: &Path, flags: &VerifyFlags) -> anyhow::Result<ExitC
     })
 }
 
+/// What Prometheus still does not hear of a node after a time; nothing when it hears all of it, or there is none to ask.
+pub(crate) fn heard(folder: &Path, name: &str, timeout: Duration) -> anyhow::Result<Vec<String>> {
+    let site = Site::installed(folder)?;
+    let end = Instant::now() + timeout;
+    runtime()?.block_on(async {
+        let remotes = Remotes::open(&site.network)?;
+        for monitor in site.with("prometheus") {
+            let remote = remotes.connect(monitor).await?;
+            let problems = targets::of_node(&site, monitor, &remote, name, end).await?;
+            if !problems.is_empty() {
+                return Ok(problems);
+            }
+        }
+        Ok(Vec::new())
+    })
+}
+
 /// Targets, rules and dashboards, on every monitor that should have them.
 async fn watched(site: &Site, reached: &[Reached], timeout: Duration) -> Vec<Step> {
     let end = Instant::now() + timeout;

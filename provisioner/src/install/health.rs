@@ -85,6 +85,21 @@ pub(super) async fn wait(
     }
 }
 
+/// What is wrong with a service at the moment, if anything is.
+pub(super) async fn problem(
+    remote: &Remote,
+    node: &Node,
+    unit: &Unit,
+    materials: &Materials,
+) -> anyhow::Result<Option<String>> {
+    let states = states(remote, &[unit]).await?;
+    if !states.iter().all(|it| it.0) {
+        return Ok(Some(format!("{} does not run", unit.name)));
+    }
+    let probe = Probe::new(remote, node, unit, materials).await?;
+    Ok(asked(probe.as_slice()).await)
+}
+
 /// What is wrong with the first that does not answer as it should.
 async fn asked(probes: &[Probe]) -> Option<String> {
     for probe in probes {

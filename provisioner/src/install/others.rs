@@ -4,7 +4,7 @@ use std::{path::Path, process::ExitCode};
 
 use anyhow::{Context as _, bail};
 
-use super::{apply, chosen, health, jobs, runtime};
+use super::{Services, apply, chosen, runtime};
 use crate::{
     hooks::Hooks,
     lock::{Journal, Lock},
@@ -12,6 +12,7 @@ use crate::{
     output,
     remote::Remotes,
     roles::{Materials, cassandra::DATA},
+    silence::Place,
 };
 
 /// `provisioner uninstall`.
@@ -79,38 +80,22 @@ pub(crate) fn start(folder: &Path, flags: &StartFlags) -> anyhow::Result<ExitCod
     let nodes = chosen(&network, std::slice::from_ref(&flags.node))?;
     let _lock = Lock::take(folder, "start")?;
     let materials = Materials::open(&network, jiff::Timestamp::now())?;
-    let jobs = jobs(&network, nodes, &materials)?;
     let journal = Journal::new(folder, "start");
     let hooks = Hooks::new(folder, "start", std::iter::once(flags.node.as_str()));
     runtime()?.block_on(hooks.around(async {
         let remotes = Remotes::open(&network)?;
-        for job in &jobs {
-            let name = &job.node.name;
-            let units = job.desired.units.iter();
-            let units: Vec<_> = units
-                .filter(|it| {
-                    flags.program.as_deref().is_none_or(|program| {
-                        it.name == program || it.name == format!("{program}.service")
-                    })
-                })
-                .collect();
-            if units.is_empty() {
-                let known: Vec<_> = job
-                    .desired
-                    .units
-                    .iter()
-                    .map(|it| it.name.trim_end_matches(".service"))
-                    .collect();
-                bail!("{name} runs no such program; it runs {}", known.join(", "));
-            }
-            let remote = remotes.connect(&job.node).await?;
-            apply::restart(&remote, &units).await?;
-            health::wait(&remote, &job.node, &units, &materials)
-                .await
-                .with_context(|| name.clone())?;
-            let names: Vec<_> = units.iter().map(|it| it.name.as_str()).collect();
-            journal.note(Some(name), &format!("started {}", names.join(", ")))?;
-            output::say(format!("{name}: {} healthy", names.join(", ")));
+        let place = Place {
+            network: &network,
+            remotes: &remotes,
+            materials: &materials,
+        };
+        for node in &nodes {
+            let name = &node.name;
+            let services = Services::of(place, node, flags.program.as_deref()).await?;
+            services.restart().await.with_context(|| name.clone())?;
+            let names = services.names();
+            journal.note(Some(name), &format!("started {names}"))?;
+            output::say(format!("{name}: {names} healthy"));
         }
         Ok(ExitCode::SUCCESS)
     }))

@@ -60,7 +60,7 @@ const CONFIG: &str = r#""name": "Ledger", "prefix": "ledger", "environment": "pr
 
 /// Ledgers and the entry point are installed from here, too.
 const SERVICES: &str = r#", "services": ["scalardl", "traefik"], "tag": "3.9.1", "docker_user": "me", "docker_password": "secret-docker",
-    "scalar_properties": {"scalar.dl.ledger.name": "Our ledger"}"#;
+    "cassandra_user": "ledgers", "cassandra_password": "secret-cassandra", "scalar_properties": {"scalar.dl.ledger.name": "Our ledger"}"#;
 
 /// An environment on the disk.
 struct Environment {
@@ -310,7 +310,9 @@ fn a_ledgers_image() {
         let desired = desired(&environment.network, node, &environment.materials);
         desired.map_err(|it| format!("{it:#}"))
     };
-    let registry = r#", "docker_user": "u", "docker_password": "secret-docker""#;
+    let login = r#", "docker_user": "u", "docker_password": "secret-docker""#;
+    let registry =
+        format!(r#"{login}, "cassandra_user": "me", "cassandra_password": "secret-cassandra""#);
     for (keys, expect) in [
         (r#", "tag": "1""#, "ghcr.io/scalar-labs/scalardl-ledger:1"),
         (
@@ -347,7 +349,7 @@ fn a_ledgers_image() {
     assert!(said.contains("ledgers need a Cassandra"), "{said}");
     // What something else keeps needs none.
     let other = r#", "tag": "1", "scalar_properties": {"scalar.db.storage": "jdbc"}"#;
-    let desired = with(&format!("{registry}{other}"), alone).unwrap();
+    let desired = with(&format!("{login}{other}"), alone).unwrap();
     let environment = desired
         .files
         .iter()
@@ -355,7 +357,7 @@ fn a_ledgers_image() {
     let environment = String::from_utf8(environment.unwrap().content.clone()).unwrap();
     assert!(!environment.contains("SCALAR_DB"), "{environment}");
     // Somebody else's Cassandra, by a user of its own.
-    let other = r#", "tag": "1", "cassandra_contact_points": "a, b", "cassandra_user": "me", "cassandra_password": "secret-cassandra""#;
+    let other = r#", "tag": "1", "cassandra_contact_points": "a, b""#;
     let desired = with(&format!("{registry}{other}"), alone).unwrap();
     let environment = desired
         .files

@@ -43,6 +43,26 @@ pub(super) async fn step(
     Ok(Step::of("targets", node, what, problems))
 }
 
+/// What is wrong with the targets of one node.
+pub(super) async fn of_node(
+    site: &Site,
+    monitor: &Node,
+    remote: &Remote,
+    name: &str,
+    end: Instant,
+) -> anyhow::Result<Vec<String>> {
+    let mut expected = expected(site, monitor)?;
+    expected.retain(|it| it.1 == name);
+    let tunnel = site.tunnel(remote, monitor, "prometheus").await?;
+    let (_, problems) = until_well(end, async || {
+        let mut found = targets(&tunnel).await?;
+        found.retain(|it| it.instance == name);
+        Ok((String::new(), problems(&expected, &found)))
+    })
+    .await?;
+    Ok(problems)
+}
+
 /// Job and instance of each.
 fn expected(site: &Site, node: &Node) -> anyhow::Result<BTreeSet<(String, String)>> {
     let mut all = BTreeSet::new();

@@ -9,6 +9,7 @@ mod install;
 mod learned;
 mod ledgers;
 mod moving_in;
+mod operate;
 mod operator;
 mod packages;
 mod ring;

@@ -172,7 +172,10 @@ fn from_nothing() {
         ("operator", ring.secret("cassandra"), true),
         ("scalardl", ring.secret("scalardl"), true),
     ] {
-        assert_eq!(logs_in(operator, user, &password), expect, "{user}");
+        // What a node knows of users it asks anew every two seconds.
+        testkit::eventually(&format!("{user}: {expect}"), PATIENCE, || {
+            (logs_in(operator, user, &password) == expect).then_some(())
+        });
     }
 
     // JMX and Jolokia: on loopback, with passwords, which no list of processes shows.

@@ -38,8 +38,10 @@ pub(super) fn add(place: &mut Place<'_>) -> anyhow::Result<()> {
         "provisioner install",
         &Ways::of(place.config())?,
         PACE,
+        // `instance` would be the alert's label; other placeholders are words of its annotation, which may name another node.
         &[
-            ("install", command("install {instance}")),
+            ("install", command("install {node}")),
+            ("recover", command("recover {node}")),
             ("start", command("start {instance} {program}")),
         ],
     );
