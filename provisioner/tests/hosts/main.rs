@@ -13,6 +13,7 @@ mod network;
 mod operate;
 mod operator;
 mod packages;
+mod ring;
 mod runs;
 mod see;
 #[path = "../terraform/stand_in.rs"]

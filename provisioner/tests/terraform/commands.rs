@@ -375,3 +375,31 @@ fn without_a_reader() {
     assert_ne!(environment.instance("scalardl-1"), before);
     environment.provisions(0, &["plan", "--no-install"]);
 }
+
+/// A provisioner that is killed takes nothing with it: Terraform ends what it does, and the next apply finds its state whole.
+#[test]
+fn killed() {
+    let Some(environment) = Environment::applied() else {
+        return;
+    };
+    environment.provisions(2, &["plan", "--no-install", "--replace", "scalar.0"]);
+    let before = environment.instance("scalardl-1");
+    let held = environment.hold_cloud();
+    let run = environment
+        .command(&["apply", "--no-install", "--json"])
+        .start();
+    let lock = environment.path().join(".terraform.tfstate.lock.info");
+    let patience = Duration::from_secs(60);
+    eventually("Terraform is at work", patience, || {
+        lock.exists().then_some(())
+    });
+    run.signal(Signal::KILL);
+    run.ended();
+    drop(held);
+    eventually("Terraform has ended by itself", patience, || {
+        (!lock.exists()).then_some(())
+    });
+    environment.provisions(0, &["apply", "--no-install", "--yes"]);
+    environment.provisions(0, &["plan", "--no-install"]);
+    assert_ne!(environment.instance("scalardl-1"), before);
+}
