@@ -1,5 +1,5 @@
 //! The whole network, from one config.json: a real Terraform makes the machines, in a cloud that is a stand-in's file, and they are hosts of our
-//! own at the addresses that it gives. Prometheus, alert-router, Traefik and podman are real; the ledger is a stand-in.
+//! own at the addresses that it gives. Prometheus, alert-router, Cassandra, Traefik and podman are real; the ledger is a stand-in.
 
 use std::{
     fs,
@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use parts::cassandra::NEWEST;
 use serde_json::{Value, json};
 use testkit::{Program, binary, skip};
 
@@ -15,6 +16,7 @@ use crate::{
     containers::Image,
     operate::told,
     operator::{INBOX, Operator},
+    ring::{archives, prepare},
     stand_in,
 };
 
@@ -37,6 +39,8 @@ const MACHINES: [(&str, &str); 9] = [
 struct Site {
     operator: Operator,
     configuration: PathBuf,
+    /// Of Cassandra and Java.
+    archives: [PathBuf; 2],
 }
 
 impl Site {
@@ -47,10 +51,15 @@ impl Site {
         }
         // The operator knows their roles from Terraform alone.
         let operator = Operator::start(&["host"; 8])?;
+        let archives = archives(&operator.path("tmp"))?;
         let site = Self {
             operator,
             configuration: stand_in::configuration(),
+            archives,
         };
+        for host in ["n1", "n2", "n3"] {
+            prepare(&site.operator, host);
+        }
         fs::remove_file(site.path("env/hosts.yml")).unwrap();
         let address = |(name, host): (&str, &str)| {
             let private = match host {
@@ -75,14 +84,10 @@ impl Site {
     }
 
     fn configure(&self) {
-        let ledger = self.path("ledger.tar");
-        Image::new(&[
-            "serve-ledger",
-            "--address=0.0.0.0",
-            "--alone",
-            "--decommissioning=1",
-        ])
-        .save(&ledger);
+        let (ledger, loader) = (self.path("ledger.tar"), self.path("loader.tar"));
+        Image::new(&["load-schema"]).save(&loader);
+        let [cassandra, java] = &self.archives;
+        Image::new(&["serve-ledger", "--address=0.0.0.0", "--decommissioning=1"]).save(&ledger);
         let config = json!({
             "name": "Test",
             "prefix": "sdl",
@@ -92,9 +97,10 @@ impl Site {
             "allowed_cidrs": ["203.0.113.0/24"],
             "traefik_instance_count": 1,
             "monitor_instance_count": 1,
-            "services": ["scalardl", "traefik"],
-            "scalar_properties": {"scalar.db.storage": "jdbc"},
+            "cassandra_heap_mb": 192,
+            "cassandra_ebs_volume_size": "0",
             "scalar_image_archive": ledger,
+            "scalar_schema_image_archive": loader,
             "tag": "1",
             "docker_user": "user",
             "docker_password": "a-password-0123456789",
@@ -105,6 +111,8 @@ impl Site {
             "alert_email": "team@example.com",
             "smtp_require_tls": false,
             "artifacts": {
+                "cassandra": {"path": cassandra, "version": NEWEST},
+                "java": {"path": java, "version": "17"},
                 "jolokia": {"path": parts::cassandra::Agent::Jolokia26.jar().unwrap()},
                 "prometheus": {"path": parts::find("prometheus").unwrap().path},
                 "traefik": {"path": parts::traefik("3.7.15").unwrap(), "version": "3.7.15"},

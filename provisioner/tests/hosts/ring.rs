@@ -19,7 +19,7 @@ const MODULES: &str = "java.se,jdk.crypto.ec,jdk.httpserver,jdk.management,jdk.m
 const NODES: [&str; 3] = ["n1", "n2", "n3"];
 
 /// The archives of Cassandra and of Java, in a folder.
-fn archives(folder: &Path) -> Option<[PathBuf; 2]> {
+pub(crate) fn archives(folder: &Path) -> Option<[PathBuf; 2]> {
     let java = java().unwrap().canonicalize().unwrap();
     let jlink = java.with_file_name("jlink");
     if !jlink.is_file() {
@@ -46,6 +46,16 @@ fn archives(folder: &Path) -> Option<[PathBuf; 2]> {
     Some(["cassandra", "java"].map(|it| folder.join(format!("{it}.tar.gz"))))
 }
 
+/// What a host of this machine needs to have a node of Cassandra that is installed.
+pub(crate) fn prepare(operator: &Operator, host: &str) {
+    // What it would tell the kernel is this machine's own kernel's.
+    let own = "mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys";
+    operator.shell(host, own);
+    // A ring of three on one machine need not wait for others to be heard of.
+    let soon = "mkdir -p /etc/systemd/system/cassandra.service.d && printf '[Service]\\nEnvironment=\"CASSANDRA_JAVA_OPTIONS=-Dcassandra.ring_delay_ms=3000 -Dcassandra.skip_wait_for_gossip_to_settle=0 -Dcassandra.superuser_setup_delay_ms=0\"\\n' >/etc/systemd/system/cassandra.service.d/test.conf";
+    operator.shell(host, soon);
+}
+
 struct Ring {
     operator: Operator,
     archives: [PathBuf; 2],
@@ -63,12 +73,7 @@ impl Ring {
         let operator = Operator::start(roles)?;
         for (at, role) in roles.iter().enumerate() {
             if *role == "cassandra" {
-                // What it would tell the kernel is this machine's own kernel's.
-                let own = "mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys";
-                operator.shell(&format!("n{}", at + 1), own);
-                // A ring of three on one machine need not wait for others to be heard of.
-                let soon = "mkdir -p /etc/systemd/system/cassandra.service.d && printf '[Service]\\nEnvironment=\"CASSANDRA_JAVA_OPTIONS=-Dcassandra.ring_delay_ms=3000 -Dcassandra.skip_wait_for_gossip_to_settle=0 -Dcassandra.superuser_setup_delay_ms=0\"\\n' >/etc/systemd/system/cassandra.service.d/test.conf";
-                operator.shell(&format!("n{}", at + 1), soon);
+                prepare(&operator, &format!("n{}", at + 1));
             }
         }
         Some(Self {
@@ -102,7 +107,8 @@ impl Ring {
     }
 
     fn nodetool(&self, host: &str, arguments: &str) -> String {
-        self.operator.shell(host, &format!("/usr/local/bin/nodetool {arguments}"))
+        self.operator
+            .shell(host, &format!("/usr/local/bin/nodetool {arguments}"))
     }
 
     fn secret(&self, name: &str) -> String {
@@ -229,9 +235,10 @@ fn from_nothing() {
         "kill -9 $(systemctl show -p MainPID --value cassandra)",
     );
     testkit::eventually("n1 is back", PATIENCE, || {
-        let (_, said) = operator
-            .hosts
-            .shell("n2", "/usr/local/bin/nodetool status 2>/dev/null | grep -c ^UN");
+        let (_, said) = operator.hosts.shell(
+            "n2",
+            "/usr/local/bin/nodetool status 2>/dev/null | grep -c ^UN",
+        );
         let is_new = ring.process("n1").trim() != after[0].trim();
         (said.trim() == "3" && is_new).then_some(())
     });
