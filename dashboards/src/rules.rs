@@ -50,7 +50,7 @@ const ALERTS: &[Alert] = &[
     Alert {
         name: "HostDown",
         // One silent job is AgentDown's.
-        expr: "max by (cluster, instance) (up) == 0 and count by (cluster, instance) (up) > 1",
+        expr: "max by (cluster, environment, instance, instance_id, role, zone) (up) == 0 and on (cluster, instance) count by (cluster, instance) (up) > 1",
         lasts: "",
         severity: "critical",
         summary: "Host {{ $labels.instance }} is down",
