@@ -87,6 +87,9 @@ enum Command {
     Untaint(terraform::TaintFlags),
     /// Another number of ledgers, or of entry points, in config.json and in AWS
     Scale(terraform::ScaleFlags),
+    /// Terraform's state, and where it is
+    #[command(subcommand)]
+    State(terraform::StateCommand),
     /// Install what monitors the nodes: look at all, and make what differs
     Install(install::InstallFlags),
     /// Start a node's programs again, and wait until they are healthy
@@ -179,6 +182,7 @@ fn main() -> ExitCode {
         Command::Taint(flags) => terraform::taint(folder, &flags, "taint"),
         Command::Untaint(flags) => terraform::taint(folder, &flags, "untaint"),
         Command::Scale(flags) => terraform::scale(folder, &flags),
+        Command::State(command) => terraform::state(folder, &command),
         Command::Install(flags) => install::install(folder, &flags),
         Command::Start(flags) => install::start(folder, &flags),
         Command::Recover(flags) => operate::recover(folder, &flags),

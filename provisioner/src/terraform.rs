@@ -1,11 +1,13 @@
 //! Machines in AWS: the commands that have Terraform make, change and destroy them, guarded against the loss of data, and `apply`, which then
 //! installs on them.
 
+mod backend;
 mod destroy;
 mod files;
 mod plan;
 mod program;
 mod run;
+mod s3;
 mod said;
 mod scale;
 mod target;
@@ -18,6 +20,7 @@ use anyhow::bail;
 use serde_json::{Value, json};
 
 pub(crate) use self::{
+    backend::{StateCommand, state},
     destroy::{DestroyFlags, destroy},
     scale::{ScaleFlags, scale},
     target::{Target, resolve},

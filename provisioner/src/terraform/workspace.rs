@@ -24,8 +24,10 @@ use crate::{
 
 /// Where the plan is, as in the operational guide.
 pub(super) const PLAN: &str = "plan.out";
+/// Where it is while it is applied.
+const TAKEN: &str = ".terraform/plan.out";
 /// For what looks at the state alone.
-const SHORT: Duration = Duration::from_secs(300);
+pub(super) const SHORT: Duration = Duration::from_secs(300);
 /// For the provider to be fetched.
 const FETCH: Duration = Duration::from_secs(1800);
 
@@ -151,11 +153,13 @@ impl<'a> Workspace<'a> {
 
     /// Does what `plan.out` says, and keeps what machines there are afterwards, however it went.
     pub(super) async fn apply(&self) -> anyhow::Result<Vec<Node>> {
+        // Applied or not, it is of no more use, as the state is another one then: also when we are killed meanwhile.
+        let (plan, taken) = (self.folder.join(PLAN), self.folder.join(TAKEN));
+        fs::rename(&plan, &taken).with_context(|| format!("cannot move {}", plan.display()))?;
         let done = self
-            .tells("apply", &["apply", "-json", "-input=false", PLAN])
+            .tells("apply", &["apply", "-json", "-input=false", TAKEN])
             .await;
-        // Applied or not, it is of no more use: the state is another one.
-        self.drop_plan()?;
+        remove(&taken)?;
         match done {
             Ok(_) => self.refresh().await,
             Err(error) => {
@@ -190,13 +194,7 @@ impl<'a> Workspace<'a> {
     }
 
     pub(super) fn drop_plan(&self) -> anyhow::Result<()> {
-        let path = self.folder.join(PLAN);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("cannot remove {}", path.display()))
-            }
-            _ => Ok(()),
-        }
+        remove(&self.folder.join(PLAN))
     }
 
     /// Runs a command that tells of its steps; gives its exit code when that is no failure.
@@ -223,6 +221,16 @@ impl<'a> Workspace<'a> {
                 together(&problems, &ended.stderr, "")
             ),
         }
+    }
+}
+
+/// Removes a file that may not be there.
+fn remove(path: &Path) -> anyhow::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
     }
 }
 

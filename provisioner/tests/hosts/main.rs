@@ -6,6 +6,7 @@ mod cassandra;
 mod containers;
 mod faults;
 mod install;
+mod learned;
 mod ledgers;
 mod moving_in;
 mod operate;

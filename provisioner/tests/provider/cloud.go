@@ -148,6 +148,13 @@ func (p *provider) create(all *contents, name string, fields map[string]any) err
 	default:
 		set("id", its.ID+number)
 	}
+	given, err := addresses(fields)
+	if err != nil {
+		return err
+	}
+	if name == "aws_instance" && given.InstanceID != "" && all.Resources[name][given.InstanceID] == nil {
+		fields["id"] = given.InstanceID
+	}
 	id := text(fields, "id")
 	set("region", p.region)
 	switch name {
@@ -161,9 +168,15 @@ func (p *provider) create(all *contents, name string, fields map[string]any) err
 		set("encrypted", false)
 	case "aws_eip":
 		set("allocation_id", id)
+		if given.PublicIP != "" {
+			set("public_ip", given.PublicIP)
+		}
 		set("public_ip", fmt.Sprintf("198.51.100.%d", 1+len(all.Resources[name])))
 	case "aws_instance":
 		subnet := text(fields, "subnet_id")
+		if given.PrivateIP != "" {
+			set("private_ip", given.PrivateIP)
+		}
 		if blocks, _ := fields["primary_network_interface"].([]any); len(blocks) == 1 {
 			of := text(blocks[0].(map[string]any), "network_interface_id")
 			for other := range all.Resources[name] {
@@ -193,6 +206,9 @@ func (p *provider) create(all *contents, name string, fields map[string]any) err
 		set("dns_name", text(fields, "name")+".elb."+p.region+".amazonaws.com")
 		set("zone_id", "Z0000000000000")
 	case "aws_network_interface":
+		if given.PrivateIP != "" {
+			set("private_ip", given.PrivateIP)
+		}
 		if ips, _ := fields["private_ips"].([]any); len(ips) > 0 {
 			set("private_ip", ips[0])
 		}
@@ -212,6 +228,31 @@ func (p *provider) create(all *contents, name string, fields map[string]any) err
 		}
 	}
 	return nil
+}
+
+// Where a machine really is, for tests that have real ones behind this cloud.
+type place struct {
+	PrivateIP  string `json:"private_ip"`
+	PublicIP   string `json:"public_ip"`
+	InstanceID string `json:"instance_id"`
+}
+
+// What the file that STAND_IN_ADDRESSES names says of a resource, by its tag Name.
+func addresses(fields map[string]any) (place, error) {
+	path := os.Getenv("STAND_IN_ADDRESSES")
+	tags, _ := fields["tags"].(map[string]any)
+	if path == "" || tags == nil {
+		return place{}, nil
+	}
+	written, err := os.ReadFile(path)
+	if err != nil {
+		return place{}, err
+	}
+	var all map[string]place
+	if err := json.Unmarshal(written, &all); err != nil {
+		return place{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return all[text(tags, "Name")], nil
 }
 
 // An address of a subnet that nobody has.

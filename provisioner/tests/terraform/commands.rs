@@ -358,3 +358,48 @@ fn what_is_wrong() {
         "{said}"
     );
 }
+
+/// A reader that goes away (`| head -1`) ends nothing, and leaves no lock.
+#[test]
+fn without_a_reader() {
+    let Some(environment) = Environment::applied() else {
+        return;
+    };
+    environment.provisions(2, &["plan", "--no-install", "--replace", "scalar.0"]);
+    let before = environment.instance("scalardl-1");
+    let ended = environment.piped("apply --no-install | head -1");
+    assert!(ended.status.success(), "{}", ended.stderr);
+    assert_eq!(ended.stdout.lines().count(), 1, "{}", ended.stdout);
+    let lock = environment.path().join(".terraform.tfstate.lock.info");
+    assert!(!lock.exists());
+    assert_ne!(environment.instance("scalardl-1"), before);
+    environment.provisions(0, &["plan", "--no-install"]);
+}
+
+/// A provisioner that is killed takes nothing with it: Terraform ends what it does, and the next apply finds its state whole.
+#[test]
+fn killed() {
+    let Some(environment) = Environment::applied() else {
+        return;
+    };
+    environment.provisions(2, &["plan", "--no-install", "--replace", "scalar.0"]);
+    let before = environment.instance("scalardl-1");
+    let held = environment.hold_cloud();
+    let run = environment
+        .command(&["apply", "--no-install", "--json"])
+        .start();
+    let lock = environment.path().join(".terraform.tfstate.lock.info");
+    let patience = Duration::from_secs(60);
+    eventually("Terraform is at work", patience, || {
+        lock.exists().then_some(())
+    });
+    run.signal(Signal::KILL);
+    run.ended();
+    drop(held);
+    eventually("Terraform has ended by itself", patience, || {
+        (!lock.exists()).then_some(())
+    });
+    environment.provisions(0, &["apply", "--no-install", "--yes"]);
+    environment.provisions(0, &["plan", "--no-install"]);
+    assert_ne!(environment.instance("scalardl-1"), before);
+}

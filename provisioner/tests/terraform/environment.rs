@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
-use testkit::{Ended, Program, root};
+use testkit::{Ended, Program, binary, root};
 
 /// What the modules and the stand-in are made for.
 const AT_LEAST: (u64, u64) = (1, 10);
@@ -126,14 +126,18 @@ impl Environment {
             new.plan_and_apply();
             *first = Some(new);
         }
-        let first = first.as_ref()?;
+        first.as_ref().map(Self::again)
+    }
+
+    /// The same environment in another folder, with the same cloud at this moment.
+    pub(crate) fn again(&self) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        copy(first.path(), folder.path());
-        Some(Self {
+        copy(self.path(), folder.path());
+        Self {
             folder,
-            terraform: first.terraform.clone(),
-            configuration: first.configuration.clone(),
-        })
+            terraform: self.terraform.clone(),
+            configuration: self.configuration.clone(),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -159,9 +163,25 @@ impl Environment {
 
     /// The provisioner, on this environment; a cloud of machines that nobody can reach.
     pub(crate) fn command(&self, arguments: &[&str]) -> Program {
-        Program::new("provisioner")
-            .args(["-e".as_ref(), self.path().as_os_str()])
-            .args(arguments)
+        let program = Program::new("provisioner");
+        self.prepared(
+            program
+                .args(["-e".as_ref(), self.path().as_os_str()])
+                .args(arguments),
+        )
+    }
+
+    /// The same in a shell.
+    pub(crate) fn piped(&self, command: &str) -> Ended {
+        let script = format!("\"$0\" -e \"$1\" {command}");
+        let own = binary("provisioner");
+        let shell = Program::at("sh").args(["-c", &script]);
+        self.prepared(shell.args([own.as_path(), self.path()]))
+            .run()
+    }
+
+    fn prepared(&self, program: Program) -> Program {
+        program
             .env("PROVISIONER_TERRAFORM", &self.terraform)
             .env("TF_CLI_CONFIG_FILE", &self.configuration)
             .env("STAND_IN_CLOUD", self.cloud_file())

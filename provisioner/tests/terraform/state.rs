@@ -5,7 +5,7 @@ use std::{fs, net::SocketAddr, thread, time::Duration};
 use serde_json::{Value, json};
 use testkit::{Program, Running, eventually, request};
 
-use crate::environment::Environment;
+use crate::environment::{Environment, PASSWORD};
 
 const LOCK: &str = "/states/sandbox/terraform.tfstate.tflock";
 
@@ -110,4 +110,138 @@ fn locks() {
     assert!(!environment.path().join("terraform.tfstate").exists());
     let (status, state) = object(address, "/states/sandbox/terraform.tfstate").unwrap();
     assert!(status == 200 && state.contains("aws_vpc"), "{state}");
+}
+
+/// The provisioner, with that bucket for S3.
+fn command(environment: &Environment, address: SocketAddr, arguments: &[&str]) -> Program {
+    let url = format!("http://{address}");
+    environment
+        .command(arguments)
+        .env("AWS_ENDPOINT_URL_S3", &url)
+        .env("AWS_ENDPOINT_URL_STS", &url)
+        .env("AWS_ACCESS_KEY_ID", "key")
+        .env("AWS_SECRET_ACCESS_KEY", "secret")
+}
+
+const MOVE: [&str; 9] = [
+    "state",
+    "init-backend",
+    "--bucket",
+    "states",
+    "--key",
+    "sandbox/terraform.tfstate",
+    "--region",
+    "us-east-1",
+    "--path-style",
+];
+
+/// A bucket is looked at before a state moves there; what lies there stays; two people are kept apart, and told of each other.
+#[test]
+fn moves_into_a_bucket() {
+    let Some(environment) = Environment::applied() else {
+        return;
+    };
+    let (_server, address) = bucket();
+    let run = |environment: &Environment, code: i32, arguments: &[&str]| {
+        let ended = command(environment, address, arguments).run();
+        let said = ended.stdout + &ended.stderr;
+        assert_eq!(ended.status.code(), Some(code), "{arguments:?}: {said}");
+        said
+    };
+    let said = run(&environment, 1, &MOVE);
+    assert!(
+        said.contains("put-bucket-versioning --bucket states"),
+        "{said}"
+    );
+    assert!(
+        said.contains("put-bucket-encryption --bucket states"),
+        "{said}"
+    );
+    let signed = "AWS4-HMAC-SHA256 Credential=key/20260101/us-east-1/s3/aws4_request";
+    let put = |path: &str, body: &str| {
+        let done = request(
+            address,
+            "PUT",
+            path,
+            &[("Authorization", signed)],
+            body.as_bytes(),
+        );
+        assert_eq!(done.unwrap().0, 200);
+    };
+    put(
+        "/states?versioning",
+        "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>",
+    );
+    put(
+        "/states?encryption",
+        "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>",
+    );
+
+    // Another environment's state lies there.
+    let key = "/states/sandbox/terraform.tfstate";
+    let own = fs::read_to_string(environment.path().join("terraform.tfstate")).unwrap();
+    let its: Value = serde_json::from_str(&own).unwrap();
+    let lineage = its["lineage"].as_str().unwrap();
+    put(
+        key,
+        &own.replace(lineage, "00000000-0000-0000-0000-000000000000"),
+    );
+    let said = run(&environment, 1, &MOVE);
+    assert!(
+        said.contains("the state of another environment lies there"),
+        "{said}"
+    );
+    // A newer one of this environment.
+    let mut newer = its.clone();
+    newer["serial"] = json!(its["serial"].as_u64().unwrap() + 1);
+    put(key, &newer.to_string());
+    let said = run(&environment, 1, &MOVE);
+    assert!(said.contains("a newer state of this environment"), "{said}");
+    assert_eq!(object(address, key).unwrap().1, newer.to_string());
+    assert!(!environment.path().join("backend.tf").exists());
+    let gone = request(address, "DELETE", key, &[("Authorization", signed)], b"");
+    assert_eq!(gone.unwrap().0, 204);
+
+    let said = run(&environment, 0, &MOVE);
+    assert!(
+        said.contains("the state is in s3://states/sandbox/terraform.tfstate"),
+        "{said}"
+    );
+    let there: Value = serde_json::from_str(&object(address, key).unwrap().1).unwrap();
+    assert_eq!(there["resources"], its["resources"]);
+    run(&environment, 0, &MOVE);
+    run(&environment, 0, &["plan", "--no-install"]);
+
+    // A second person, while the first one's apply waits for the cloud, on another machine.
+    run(
+        &environment,
+        2,
+        &["plan", "--no-install", "--replace", "scalar.0"],
+    );
+    let held = environment.hold_cloud();
+    let first = command(&environment, address, &["apply", "--no-install", "--json"]).start();
+    let lock = eventually("the state is locked", Duration::from_secs(60), || {
+        let (status, lock) = object(address, LOCK)?;
+        (status == 200).then_some(lock)
+    });
+    let its: Value = serde_json::from_str(&lock).unwrap();
+    let (id, who) = (its["ID"].as_str().unwrap(), its["Who"].as_str().unwrap());
+    // The environment's own lock is of this folder alone.
+    let elsewhere = environment.again();
+    let said = run(&elsewhere, 1, &["plan", "--no-install"]);
+    assert!(
+        said.contains(&format!(
+            "the state is locked by {who} (OperationTypeApply, since "
+        )),
+        "{said}"
+    );
+    assert!(
+        said.contains(&format!("terraform force-unlock {id}")),
+        "{said}"
+    );
+    drop(held);
+    assert_eq!(first.ended().code(), Some(0));
+    assert_eq!(object(address, LOCK).unwrap().0, 404);
+    run(&environment, 0, &["plan", "--no-install"]);
+    assert!(!object(address, key).unwrap().1.contains(PASSWORD));
 }
