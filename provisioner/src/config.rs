@@ -189,6 +189,14 @@ impl Config {
             }
         }
         found.extend(self.images_without());
+        let is_theirs = self.installs(Role::ScalarDl) && !self.installs(Role::Cassandra);
+        if is_theirs && self.keeps_ledger_in_cassandra() && !self.has("cassandra_user") {
+            found.push((
+                "services",
+                "ledgers without a Cassandra that is installed from here need cassandra_user and cassandra_password, whom they are to the one that there is"
+                    .to_owned(),
+            ));
+        }
         let are_told = ["slack_webhook_url", "alert_email", "pagerduty_routing_key"];
         let are_told = are_told.iter().any(|it| self.has(it));
         let has_alerts = !self.leaves_out("prometheus") && !self.leaves_out("alert-router");
@@ -228,6 +236,12 @@ impl Config {
             }
         }
         found
+    }
+
+    /// Whether it is Cassandra that keeps the ledger.
+    pub(crate) fn keeps_ledger_in_cassandra(&self) -> bool {
+        let mut own = self.texts("scalar_properties");
+        own.all(|(name, value)| name != "scalar.db.storage" || value == "cassandra")
     }
 
     /// What a ledger's image lacks, where machines are not made in the cloud and so the keys are not required anyway.
@@ -578,5 +592,38 @@ mod tests {
         );
         let (config, _) = parse(&format!("{{{hosts}}}")).unwrap();
         assert_eq!(config.target(), Target::Hosts);
+    }
+
+    /// What a ledger on machines that there are cannot do without is one sentence for the image, and one for Cassandra.
+    #[test]
+    fn what_ledgers_need() {
+        let check = |keys: &str, expect: &[&str]| {
+            let text = format!(
+                r#"{{"target": "hosts", "no_notifications": true, "services": ["scalardl"]{keys}}}"#
+            );
+            let (config, _) = parse(&text).unwrap();
+            let found = config.contradictions();
+            assert_eq!(found.len(), expect.len(), "{found:?}");
+            for ((_, why), expect) in found.iter().zip(expect) {
+                assert!(why.contains(expect), "{why}");
+            }
+        };
+        let image = "a ledger's image needs tag, docker_user, docker_password; or give scalar_image_archive";
+        let whom = "need cassandra_user and cassandra_password";
+        check("", &[image, whom]);
+        let user = r#", "cassandra_user": "u", "cassandra_password": "p""#;
+        check(user, &[image]);
+        check(
+            &format!(r#"{user}, "tag": "1", "docker_user": "u""#),
+            &["a ledger's image needs docker_password;"],
+        );
+        let archive = r#", "scalar_image_archive": "a.tar""#;
+        check(&format!("{user}{archive}"), &[]);
+        let jdbc = r#", "scalar_properties": {"scalar.db.storage": "jdbc"}"#;
+        check(&format!("{archive}{jdbc}"), &[]);
+        check(
+            &format!(r#"{archive}, "cassandra_user": "u""#),
+            &["it needs cassandra_password"],
+        );
     }
 }

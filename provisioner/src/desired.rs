@@ -13,7 +13,7 @@ pub(crate) const UNITS: &str = "/etc/systemd/system";
 pub(crate) const JOLOKIA: &str = "/opt/scalar-dl-monitoring/jolokia/jolokia";
 
 /// Everything that should be on one node.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Desired {
     /// Users of the system, each with a group of its name.
     pub(crate) users: Vec<String>,
@@ -26,6 +26,10 @@ pub(crate) struct Desired {
     pub(crate) units: Vec<Unit>,
     pub(crate) lines: Vec<Line>,
     pub(crate) agent: Option<Agent>,
+    /// Disks, in the order in which they are mounted.
+    pub(crate) volumes: Vec<Volume>,
+    /// Folders that are made when all is mounted, and stay whatever is uninstalled.
+    pub(crate) kept: Vec<Folder>,
     /// Services of others, with `.service`, whose place ours take: they are stopped as long as they stand here, and run again afterwards.
     pub(crate) replaced: Vec<String>,
 }
@@ -109,7 +113,21 @@ pub(crate) struct Unit {
     pub(crate) restarted_by: Vec<String>,
     /// Files a change of which makes it read its configuration anew (`systemctl reload`).
     pub(crate) reloaded_by: Vec<String>,
+    /// Whether one that runs is started anew only when somebody says so. It leaves the time of its start at [`Unit::stamp`].
+    pub(crate) is_stateful: bool,
     pub(crate) health: Health,
+}
+
+/// A disk for data: what is on it is ours by the id of its file system, which is made of the environment's and the disk's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Volume {
+    pub(crate) serial: String,
+    /// The id of the file system, as `blkid` writes it.
+    pub(crate) uuid: String,
+    /// Where it is mounted.
+    pub(crate) path: String,
+    /// What mounts it, with `.mount`. Its file is one of the files.
+    pub(crate) unit: String,
 }
 
 /// A line in a file of somebody else's.
@@ -148,6 +166,21 @@ pub(crate) enum Health {
     },
     /// `grpc.health.v1` says that it serves.
     Grpc { host: String, port: u16 },
+    /// A GET as a user gives 200, and each of these words is in the answer.
+    Says {
+        url: String,
+        user: String,
+        password: Secret,
+        words: Vec<String>,
+    },
+}
+
+impl Unit {
+    /// A file that a stateful service writes when it starts: what changes afterwards it does not know yet.
+    pub(crate) fn stamp(&self) -> Option<String> {
+        let name = self.name.strip_suffix(".service").unwrap_or(&self.name);
+        self.is_stateful.then(|| format!("/run/{name}/started"))
+    }
 }
 
 impl Health {
@@ -160,7 +193,21 @@ impl Health {
                 url,
                 user,
                 password,
+            }
+            | Self::Says {
+                url,
+                user,
+                password,
+                words: _,
             } => Some((url, Some((user.clone(), password.clone())))),
+        }
+    }
+
+    /// What must be in the answer.
+    pub(crate) fn words(&self) -> &[String] {
+        match self {
+            Self::Says { words, .. } => words,
+            Self::Active | Self::Get { .. } | Self::GetAs { .. } | Self::Grpc { .. } => &[],
         }
     }
 }
@@ -174,7 +221,8 @@ impl Desired {
     /// Users whom something belongs to, and who are not made here.
     pub(crate) fn owners(&self) -> impl Iterator<Item = &str> {
         let files = self.files.iter().map(|it| it.owner.as_str());
-        let owners = files.chain(self.folders.iter().map(|it| it.owner.as_str()));
+        let folders = self.folders.iter().chain(&self.kept);
+        let owners = files.chain(folders.map(|it| it.owner.as_str()));
         let owners = owners.map(|it| it.split(':').next().unwrap_or(it));
         owners.filter(|it| *it != "root" && !self.users.iter().any(|user| user == it))
     }
@@ -186,7 +234,7 @@ impl Health {
         match self {
             Self::Active => None,
             Self::Grpc { port, .. } => Some(*port),
-            Self::Get { url } | Self::GetAs { url, .. } => {
+            Self::Get { url } | Self::GetAs { url, .. } | Self::Says { url, .. } => {
                 client::Url::parse(url).ok()?.port_or_known_default()
             }
         }

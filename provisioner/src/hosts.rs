@@ -12,7 +12,7 @@ use serde_saphyr::Spanned;
 
 use crate::{
     config::near,
-    network::{Node, Role},
+    network::{Node, Purpose, Role, Volume},
 };
 
 /// A larger file is no list of hosts.
@@ -67,6 +67,17 @@ struct Host {
     instance_id: Option<String>,
     /// The fingerprint of its host key, as `ssh-keygen -lf` prints it; the known hosts of the user without.
     host_key: Option<String>,
+    /// Disks that are its own, and may be formatted when they are empty.
+    #[serde(default)]
+    volumes: Vec<Disk>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Disk {
+    r#for: Purpose,
+    /// As the disk says it; the id of a volume of EBS, with or without its hyphen.
+    serial: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -193,6 +204,7 @@ impl Check {
             if host.host_key.as_ref().is_some_and(|it| !is_fingerprint(it)) {
                 self.problem(line, &format!("{name}: host_key must be a fingerprint such as SHA256:…, as ssh-keygen -lf prints it"));
             }
+            let volumes = self.volumes(line, name, host.volumes);
             nodes.push(Node {
                 private_address: private.clone(),
                 name: host.name,
@@ -204,6 +216,7 @@ impl Check {
                 bastion,
                 instance_id: host.instance_id,
                 host_key: host.host_key,
+                volumes,
             });
         }
         for (line, name, bastion) in bastions {
@@ -221,8 +234,46 @@ impl Check {
                 Some(_) => {}
             }
         }
+        let all = nodes.iter().flat_map(|it| &it.volumes);
+        let mut serials = BTreeSet::new();
+        for volume in all {
+            if !serials.insert(volume.serial.as_str()) {
+                let problem = format!("the volume {} is there twice", volume.serial);
+                self.problem(1, &problem);
+            }
+        }
         nodes
     }
+
+    fn volumes(&mut self, line: u64, name: &str, disks: Vec<Disk>) -> Vec<Volume> {
+        let mut volumes = Vec::new();
+        for Disk { r#for, serial } in disks {
+            // A disk of EBS says it so.
+            let serial = match serial.strip_prefix("vol-") {
+                Some(id) => format!("vol{id}"),
+                None => serial,
+            };
+            if !is_serial(&serial) {
+                self.problem(
+                    line,
+                    &format!("{name}: {serial:?} is no serial of a disk: letters, digits, '_' and '-', at most 64"),
+                );
+            }
+            if volumes.iter().any(|it: &Volume| it.purpose == r#for) {
+                self.problem(line, &format!("{name}: two volumes are for the same"));
+            }
+            volumes.push(Volume {
+                purpose: r#for,
+                serial,
+            });
+        }
+        volumes
+    }
+}
+
+fn is_serial(text: &str) -> bool {
+    let is_fine = |it: u8| it.is_ascii_alphanumeric() || b"_-".contains(&it);
+    (1..=64).contains(&text.len()) && text.bytes().all(is_fine)
 }
 
 fn is_name(text: &str) -> bool {
@@ -279,6 +330,44 @@ mod tests {
         );
         let json = r#"{"hosts": [{"name": "a", "address": "10.0.0.1", "role": "traefik"}]}"#;
         assert_eq!(check(json).unwrap(), "a 10.0.0.1 10.0.0.1 traefik -@:22 -");
+    }
+
+    #[test]
+    fn volumes() {
+        let host = |name: &str, volumes: &str| {
+            format!(
+                "hosts:\n  - {{name: {name}, address: 10.0.0.1, role: cassandra, volumes: [{volumes}]}}\n"
+            )
+        };
+        let text = host(
+            "c",
+            "{for: data, serial: vol-0a1}, {for: commitlog, serial: S_1}",
+        );
+        let nodes = parse(Path::new("hosts.yml"), &text).unwrap();
+        let serials = nodes[0].volumes.iter().map(|it| it.serial.as_str());
+        assert_eq!(serials.collect::<Vec<_>>(), ["vol0a1", "S_1"]);
+        for (volumes, expect) in [
+            (
+                "{for: data, serial: a b}",
+                "hosts.yml, line 2: c: \"a b\" is no serial of a disk",
+            ),
+            (
+                "{for: data, serial: a}, {for: data, serial: b}",
+                "hosts.yml, line 2: c: two volumes are for the same",
+            ),
+            (
+                "{for: data, serial: a}, {for: commitlog, serial: a}",
+                "hosts.yml, line 1: the volume a is there twice",
+            ),
+            (
+                "{for: swap, serial: a}",
+                "hosts.yml, line 2: unknown variant",
+            ),
+            ("{for: data}", "hosts.yml, line 2: missing field"),
+        ] {
+            let error = check(&host("c", volumes)).unwrap_err();
+            assert!(error.starts_with(expect), "{volumes}: {error}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Installing on the nodes of a network: look at all, say what differs, and make it so; one node of each role first, then the others in
 //! small groups. What does not get healthy is put back, and nothing further is touched.
 
+mod accounts;
 mod apply;
 mod cassandra;
 mod changes;
@@ -15,6 +16,7 @@ mod report;
 mod roll_out;
 mod schema;
 mod services;
+mod volumes;
 
 use std::{path::Path, process::ExitCode, sync::Arc, time::Instant};
 
@@ -127,6 +129,15 @@ fn run(network: &Network, nodes: Vec<Node>, flags: &InstallFlags) -> anyhow::Res
         let todo: Vec<_> = (0..seen.len()).filter(is_todo).collect();
         let mut outcomes: Vec<_> = seen.iter().map(|_| Outcome::default()).collect();
         let mut result = Ok(());
+        let place = Place {
+            network,
+            remotes: &remotes,
+            materials: &materials,
+        };
+        if todo.is_empty() && !flags.dry_run {
+            let journal = Journal::new(folder, "install");
+            result = users(place, &seen, &journal, &progress).await;
+        }
         if !todo.is_empty() && !flags.dry_run {
             let journal = Journal::new(folder, "install");
             let names = todo.iter().filter_map(|at| seen.get(*at));
@@ -137,11 +148,7 @@ fn run(network: &Network, nodes: Vec<Node>, flags: &InstallFlags) -> anyhow::Res
             let roll_out = RollOut {
                 seen: &seen,
                 all: &all,
-                place: Place {
-                    network,
-                    remotes: &remotes,
-                    materials: &materials,
-                },
+                place,
                 journal: &journal,
                 progress: &progress,
                 interrupt: &interrupt,
@@ -149,6 +156,9 @@ fn run(network: &Network, nodes: Vec<Node>, flags: &InstallFlags) -> anyhow::Res
             };
             result = roll_out.run(&todo, &mut outcomes).await;
             journal.note(None, if result.is_ok() { "done" } else { "stopped" })?;
+            if result.is_ok() {
+                result = users(place, &seen, &journal, &progress).await;
+            }
             let after = hooks.after(result.is_ok()).await;
             result = result.and(after);
         }
@@ -172,6 +182,24 @@ fn run(network: &Network, nodes: Vec<Node>, flags: &InstallFlags) -> anyhow::Res
         let would = flags.dry_run && !todo.is_empty();
         Ok(ExitCode::from(if would { 2 } else { 0 }))
     })
+}
+
+/// Sees to the users of a Cassandra of ours, when its nodes are among those that were looked at.
+async fn users(
+    place: Place<'_>,
+    seen: &[Seen],
+    journal: &Journal,
+    progress: &Progress,
+) -> anyhow::Result<()> {
+    let mut nodes = seen.iter().map(|it| &it.job.node);
+    if place.network.config.installs(Role::Cassandra)
+        && nodes.any(|it| it.roles.contains(&Role::Cassandra))
+        && let Some(said) = accounts::ensure(place).await?
+    {
+        journal.note(None, &said)?;
+        progress.say(said);
+    }
+    Ok(())
 }
 
 /// What a run would change on a node.

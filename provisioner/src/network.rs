@@ -72,6 +72,25 @@ pub(crate) struct Node {
     pub(crate) instance_id: Option<String>,
     /// The fingerprint of its host key, when that is how it is known.
     pub(crate) host_key: Option<String>,
+    /// Disks that were made for it.
+    pub(crate) volumes: Vec<Volume>,
+}
+
+/// A disk that is known by its serial; one of EBS has its id without the hyphen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Volume {
+    pub(crate) purpose: Purpose,
+    pub(crate) serial: String,
+}
+
+/// What a disk is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Purpose {
+    /// Cassandra's data.
+    Data,
+    /// Cassandra's commit log.
+    CommitLog,
 }
 
 #[cfg(test)]
@@ -89,6 +108,7 @@ impl Node {
             bastion: None,
             instance_id: None,
             host_key: None,
+            volumes: Vec::new(),
         }
     }
 }

@@ -139,6 +139,17 @@ impl Remotes {
         self.connect_within(node, 3 * CONNECT).await
     }
 
+    /// A connection that was made before, or another when it has ended meanwhile: nodes wait while those before them start.
+    pub(crate) async fn still(&self, node: &Node, remote: &Remote) -> Result<Remote, ReachError> {
+        if remote.session.check().await.is_err() {
+            return self.connect(node).await;
+        }
+        Ok(Remote {
+            session: Arc::clone(&remote.session),
+            name: remote.name.clone(),
+        })
+    }
+
     /// Connects to a node within a time.
     pub(crate) async fn connect_within(
         &self,

@@ -1,7 +1,7 @@
 //! What each node should have, by its roles: values made of the configuration and of [`Materials`]. Nothing is asked of the node.
 
 mod agent;
-mod cassandra;
+pub(crate) mod cassandra;
 mod materials;
 mod monitor;
 pub(crate) mod scalardl;
@@ -299,6 +299,7 @@ impl Place<'_> {
             program: Some(name.to_owned()),
             restarted_by,
             reloaded_by,
+            is_stateful: false,
             health: service.health,
         });
         Ok(())

@@ -32,6 +32,8 @@ pub(crate) struct Secrets {
     pub(crate) grafana_key: Secret,
     /// Cassandra's superuser, `operator`.
     pub(crate) cassandra: Secret,
+    /// Cassandra's JMX, on loopback.
+    pub(crate) jmx: Secret,
     /// Cassandra's user of the ledgers, `scalardl`.
     pub(crate) scalardl: Secret,
 }
@@ -59,6 +61,7 @@ impl Secrets {
             grafana,
             grafana_key: secret(&files, "grafana-key")?,
             cassandra: secret(&files, "cassandra")?,
+            jmx: secret(&files, "jmx")?,
             scalardl: secret(&files, "scalardl")?,
         })
     }
@@ -146,6 +149,7 @@ mod tests {
                 "cassandra",
                 "grafana",
                 "grafana-key",
+                "jmx",
                 "jolokia",
                 "lock",
                 "operator",

@@ -19,6 +19,8 @@ pub(crate) struct Tunnel {
     /// With this machine's end of the way in place of the program's address.
     url: Url,
     login: Option<(String, Secret)>,
+    /// What must be in the answer for all to be well.
+    words: Vec<String>,
     /// The connection, when nobody else holds it.
     held: Option<Remote>,
 }
@@ -53,6 +55,7 @@ impl Tunnel {
             client: client::client(&settings)?,
             url,
             login,
+            words: Vec::new(),
             held: None,
         })
     }
@@ -64,8 +67,15 @@ impl Tunnel {
             client: client::client(&settings).context("cannot make an HTTP client")?,
             url: Url::parse(url).with_context(|| format!("{url} is no URL"))?,
             login: None,
+            words: Vec::new(),
             held: None,
         })
+    }
+
+    /// With words that must be in the answer for all to be well.
+    pub(crate) fn expecting(mut self, words: &[String]) -> Self {
+        self.words = words.to_vec();
+        self
     }
 
     /// Keeps the connection as long as itself.
@@ -77,7 +87,13 @@ impl Tunnel {
     /// What is wrong with the answer to a GET, if anything is.
     pub(crate) async fn problem(&self) -> Option<String> {
         match self.send(Method::GET, None, None).await {
-            Ok(response) if response.status().is_success() => None,
+            Ok(response) if response.status().is_success() && self.words.is_empty() => None,
+            Ok(response) if response.status().is_success() => {
+                let answer = client::body(response, MAX_ANSWER).await.unwrap_or_default();
+                let answer = String::from_utf8_lossy(&answer);
+                let missing = self.words.iter().find(|it| !answer.contains(*it))?;
+                Some(format!("does not say {missing}"))
+            }
             Ok(response) => Some(format!("answers {}", response.status())),
             Err(error) => Some(format!("does not answer: {error:#}")),
         }

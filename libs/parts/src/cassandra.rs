@@ -14,6 +14,7 @@ use std::{
 
 pub use self::{
     cql::{ALIVE, Cql, CqlError, Rows, is_alive},
+    files::modules,
     node::{Jolokia, Node, Ports, Tls},
     running::Running,
 };

@@ -107,7 +107,12 @@ impl Known {
     /// The usual version, or another one of the same publisher's.
     fn version(&self, other: Option<&str>, beside: &Path) -> Source {
         let version = other.unwrap_or(&self.version);
-        let filled = |text: &String| text.replace("{version}", version);
+        // Some publishers have another form of it in names of files: 17.0.1+2 is 17.0.1_2 there.
+        let plain = version.replace('+', "_");
+        let filled = |text: &String| {
+            text.replace("{version}", version)
+                .replace("{plain_version}", &plain)
+        };
         Source {
             version: version.to_owned(),
             from: match (&self.url, &self.file) {

@@ -140,7 +140,7 @@ fn what_config_json_says() {
     for (text, expect) in [
         (
             r#"{"promtheus": {}}"#,
-            "config.json: artifacts: \"promtheus\" is none of alert-router, cassandra-exporter, grafana, jolokia, node-exporter, prometheus, traefik, traefik-exporter; did you mean prometheus?",
+            "config.json: artifacts: \"promtheus\" is none of alert-router, cassandra, cassandra-exporter, grafana, java, jolokia, node-exporter, prometheus, traefik, traefik-exporter; did you mean prometheus?",
         ),
         (
             r#"{"grafana": {"version": "../x"}}"#,

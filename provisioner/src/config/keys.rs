@@ -195,6 +195,11 @@ pub(super) const KEYS: &[Key] = &[
         "The size of each Cassandra node's data volume, in GB.",
     ),
     key(
+        "cassandra_heap_mb",
+        Holds::Number,
+        "The heap of each Cassandra, in MB; by the node's memory without.",
+    ),
+    key(
         "cassandra_instance_count",
         Holds::Number,
         "How many Cassandra nodes there are.",

@@ -9,6 +9,7 @@ use super::{
     changes::{Attach, Changes},
     containers,
     found::JVM,
+    volumes,
 };
 use crate::{
     desired::{Agent, CONFIGURATION, Desired, Form, JOLOKIA, PROGRAMS, STATE, Unit},
@@ -110,7 +111,8 @@ pub(super) async fn restart(remote: &Remote, units: &[&Unit]) -> anyhow::Result<
 /// Takes everything of ours away.
 pub(super) async fn uninstall(remote: &Remote, keeps_data: bool) -> anyhow::Result<()> {
     let script = removal(keeps_data);
-    let output = remote.script(&script, &[], SHORT).await?;
+    // What Cassandra has in memory is written first.
+    let output = remote.script(&script, &[], PATIENCE).await?;
     if output.code != 0 {
         bail!("{}: {}", remote.name(), output.stderr.trim());
     }
@@ -269,6 +271,17 @@ fn script(desired: &Desired, changes: &Changes<'_>) -> String {
     if changes.reloads_systemd || !changes.stopped.is_empty() {
         line("systemctl daemon-reload".to_owned());
     }
+    for (volume, decision) in &changes.volumes {
+        line(volumes::script(volume, decision));
+    }
+    for folder in &changes.kept {
+        let (user, group) = owner(&folder.owner);
+        line(format!(
+            "install -d -m {:o} -o {user} -g {group} {}",
+            folder.mode,
+            shell_word(&folder.path)
+        ));
+    }
     for unit in &changes.enabled {
         line(format!("systemctl enable --quiet {unit}"));
     }
@@ -413,7 +426,7 @@ fn removal(keeps_data: bool) -> String {
     let users = if keeps_data {
         String::new()
     } else {
-        "while read -r kind name; do case $kind in user) userdel \"$name\" 2>/dev/null ;; esac; done <\"$list\"\n".to_owned()
+        "while read -r kind name; do case $kind in user) [ \"$name\" = cassandra ] && [ -d /var/lib/cassandra ] || userdel \"$name\" 2>/dev/null ;; esac; done <\"$list\"\n".to_owned()
     };
     let line = without_line("\"$path\"", "\"$text\"");
     let images = containers::REMOVAL.replace("STATE", STATE);

@@ -64,6 +64,13 @@ pub(super) async fn others_are_well(place: Place<'_>, node: &Node) -> anyhow::Re
     );
 }
 
+/// Whether so many nodes are up and normal, as one of them sees it.
+pub(super) async fn is_whole(place: Place<'_>, node: &Node, count: usize) -> anyhow::Result<bool> {
+    let remote = place.remotes.connect(node).await?;
+    let ring = ring(&remote, node, place).await?;
+    Ok(ring.is_some_and(|it| it.len() == count && it.values().all(|it| it == "UN")))
+}
+
 fn is_well(ring: &Ring, node: &Node) -> anyhow::Result<()> {
     let is_own = |it: &str| it == node.private_address || it == node.address;
     let others = ring.iter().filter(|it| !is_own(it.0) && it.1 != "UN");

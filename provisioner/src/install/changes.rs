@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::found::Found;
+use super::{found::Found, volumes};
 use crate::desired::{
     Agent, Artifact, Desired, File, Folder, Image, ImageSource, Line, PROGRAMS, Package, Unit,
+    Volume,
 };
 
 /// What has to be done on a node. Parts of what is desired.
@@ -20,6 +21,10 @@ pub(super) struct Changes<'a> {
     /// Links to be set: name and where to.
     pub(super) links: Vec<(String, String)>,
     pub(super) folders: Vec<&'a Folder>,
+    /// Disks to be formatted or mounted, and those that may not be touched.
+    pub(super) volumes: Vec<(&'a Volume, volumes::Decision)>,
+    /// Folders on them.
+    pub(super) kept: Vec<&'a Folder>,
     pub(super) files: Vec<&'a File>,
     /// Files of ours that should not be there any more.
     pub(super) removed: Vec<String>,
@@ -67,6 +72,8 @@ impl Changes<'_> {
             programs,
             links,
             folders,
+            volumes,
+            kept,
             files,
             removed,
             stopped,
@@ -90,6 +97,8 @@ impl Changes<'_> {
             && programs.is_empty()
             && links.is_empty()
             && folders.is_empty()
+            && volumes.is_empty()
+            && kept.is_empty()
             && files.is_empty()
             && removed.is_empty()
             && stopped.is_empty()
@@ -126,6 +135,13 @@ impl Changes<'_> {
         }
         self.folders.iter().for_each(|it| say("make", &it.path));
         self.files.iter().for_each(|it| say("write", &it.path));
+        for (volume, decision) in &self.volumes {
+            say(
+                decision.word(),
+                &format!("the disk {} as {}", volume.serial, volume.path),
+            );
+        }
+        self.kept.iter().for_each(|it| say("make", &it.path));
         let (added, removed) = (&self.lines_added, &self.lines_removed);
         added.iter().for_each(|it| say("add a line to", &it.0));
         removed
@@ -241,6 +257,17 @@ pub(super) fn changes<'a>(
         .copied()
         .chain(changes.removed.iter().map(String::as_str))
         .any(|it| it.starts_with("/etc/systemd/"));
+    for volume in &desired.volumes {
+        match volumes::decide(volume, found.disks.get(&volume.serial)) {
+            volumes::Decision::Nothing => {}
+            decision => changes.volumes.push((volume, decision)),
+        }
+    }
+    changes.kept = desired
+        .kept
+        .iter()
+        .filter(|it| found.folders.get(&it.path) != Some(&(it.mode, owner(&it.owner))))
+        .collect();
     for unit in &desired.units {
         let state = found.units.get(&unit.name).cloned().unwrap_or_default();
         if !state.is_enabled {
@@ -251,6 +278,32 @@ pub(super) fn changes<'a>(
             .as_deref()
             .is_some_and(|it| switched.contains(it));
         let is_pending = found.pending.contains(&unit.name);
+        if unit.is_stateful && state.is_active {
+            let is_new = |it: &&str| is_touched(&unit.restarted_by, &[it]);
+            let own = format!("/{}", unit.name);
+            let touched = written
+                .iter()
+                .copied()
+                .filter(|it| is_new(it) || it.ends_with(&own));
+            let mut newer: BTreeSet<String> = touched.map(str::to_owned).collect();
+            newer.extend(found.newer.get(&unit.name).into_iter().flatten().cloned());
+            let links = unit.program.iter().map(String::as_str).chain(
+                unit.restarted_by
+                    .iter()
+                    .filter_map(|it| it.strip_prefix(&format!("{PROGRAMS}/"))),
+            );
+            let links = links.filter(|it| switched.contains(it));
+            newer.extend(links.map(|it| format!("{PROGRAMS}/{it}")));
+            if !newer.is_empty() {
+                let newer: Vec<_> = newer.into_iter().collect();
+                changes.stateful = Some(format!(
+                    "{} does not know yet what is in {}",
+                    unit.name,
+                    newer.join(", ")
+                ));
+            }
+            continue;
+        }
         let is_restarted = !state.is_active
             || is_pending
             || has_new_program
@@ -405,6 +458,7 @@ mod tests {
                 program: Some("agent".to_owned()),
                 restarted_by: vec!["/etc/x/agent.yml".to_owned()],
                 reloaded_by: vec!["/etc/x/rules/".to_owned()],
+                is_stateful: false,
                 health: Health::Get {
                     url: "http://127.0.0.1:9100/-/healthy".to_owned(),
                 },
@@ -561,6 +615,54 @@ mod tests {
         ] {
             check(&changes(&wanted, &before, hash), expect);
         }
+    }
+
+    #[test]
+    fn what_keeps_data_is_not_started_anew() {
+        let mut wanted = desired("1");
+        wanted.units[0].is_stateful = true;
+        let before = after(&wanted);
+        check(&changes(&wanted, &before, hash), "");
+        let said = |wanted: &Desired, found: &Found, expect: &str, why: Option<&str>| {
+            let changes = changes(wanted, found, hash);
+            check(&changes, expect);
+            assert_eq!(changes.stateful.as_deref(), why);
+        };
+        let mut other = wanted.clone();
+        other.files[1].content = b"c".to_vec();
+        said(
+            &other,
+            &before,
+            "write /etc/x/agent.yml",
+            Some("agent.service does not know yet what is in /etc/x/agent.yml"),
+        );
+        // The next run knows it by the files' times.
+        let mut newer = after(&wanted);
+        let files = ["/etc/x/agent.yml".to_owned()].into();
+        newer.newer.insert("agent.service".to_owned(), files);
+        said(
+            &wanted,
+            &newer,
+            "",
+            Some("agent.service does not know yet what is in /etc/x/agent.yml"),
+        );
+        let mut program = desired("2");
+        program.units[0].is_stateful = true;
+        said(
+            &program,
+            &before,
+            "send agent-2-0123456789ab; switch agent to agent-2-0123456789ab",
+            Some("agent.service does not know yet what is in /opt/scalar-dl-monitoring/agent"),
+        );
+        // What does not run is started.
+        let mut stopped = after(&wanted);
+        stopped.units.clear();
+        said(
+            &wanted,
+            &stopped,
+            "enable agent.service; restart agent.service",
+            None,
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use super::volumes;
 use crate::{
     desired::{Desired, PROGRAMS, STATE},
     remote::{Output, ReachError, Remote},
@@ -16,6 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Reads what it is to look at from standard input, a kind and a name on each line.
 const SCRIPT: &str = r#"
 echo sdl-found 1
+DISK
+newer_than() { unit=$1 stamp=$2; shift 2; [ ! -e "$stamp" ] || find "$@" -maxdepth 0 -newer "$stamp" 2>/dev/null | sed "s|^|newer $unit |"; }
 (. /etc/os-release 2>/dev/null; echo "os ${ID:-unknown} ${VERSION_ID:-unknown}")
 echo "machine $(uname -m)"
 echo "clock $(date +%s)"
@@ -36,6 +39,8 @@ while read -r kind name; do
     for process in $(ss -Hltnp "sport = :$name" 2>/dev/null | grep -o 'pid=[0-9]*' | cut -d = -f 2); do
       echo "port $name $(grep -o '[^/]*\.service' "/proc/$process/cgroup" | tail -n 1) $(cat "/proc/$process/comm")"
     done ;;
+  newer) newer_than $name ;;
+  disk) look_at_disk "$name" ;;
   line) path=${name%% *}; [ -f "$path" ] && if grep -qxF -- "${name#* }" "$path"; then echo "line has $path"; else echo "line lacks $path"; fi ;;
   agent)
     JVM
@@ -81,6 +86,10 @@ pub(super) struct Found {
     pub(super) users: BTreeSet<String>,
     /// Commands of the packages that should be there.
     pub(super) commands: BTreeSet<String>,
+    /// Files that are newer than the start of a service that only somebody starts anew, by service.
+    pub(super) newer: BTreeMap<String, BTreeSet<String>>,
+    /// Disks, by their serials.
+    pub(super) disks: BTreeMap<String, volumes::Disk>,
     /// Images of containers: the ids that their names lead to.
     pub(super) images: BTreeMap<String, String>,
     pub(super) units: BTreeMap<String, UnitState>,
@@ -131,7 +140,10 @@ pub(super) async fn find(
     user: &str,
     desired: &Desired,
 ) -> Result<Found, FoundError> {
-    let script = SCRIPT.replace("STATE", STATE).replace("JVM", JVM.trim());
+    let script = SCRIPT
+        .replace("STATE", STATE)
+        .replace("JVM", JVM.trim())
+        .replace("DISK", &volumes::look());
     let output = remote
         .script(&script, questions(desired).as_bytes(), PATIENCE)
         .await?;
@@ -198,6 +210,22 @@ fn questions(desired: &Desired) -> String {
         for place in &line.places {
             ask("line", &format!("{place} {}", line.text));
         }
+    }
+    for folder in &desired.kept {
+        ask("folder", &folder.path);
+    }
+    for unit in &desired.units {
+        if let Some(stamp) = unit.stamp() {
+            let programs = unit.program.iter().map(|it| format!("{PROGRAMS}/{it}"));
+            let paths: Vec<_> = programs.chain(unit.restarted_by.iter().cloned()).collect();
+            ask(
+                "newer",
+                &format!("{} {stamp} {}", unit.name, paths.join(" ")),
+            );
+        }
+    }
+    for volume in &desired.volumes {
+        ask("disk", &volume.serial);
     }
     if let Some(agent) = &desired.agent {
         ask(
@@ -281,6 +309,16 @@ impl Found {
                 let (target, path) = rest.split_once(' ')?;
                 self.links.insert(path.to_owned(), target.to_owned());
             }
+            "newer" => {
+                let (unit, path) = rest.split_once(' ')?;
+                let newer = self.newer.entry(unit.to_owned()).or_default();
+                newer.insert(path.to_owned());
+            }
+            "disk" => {
+                let (serial, rest) = rest.split_once(' ')?;
+                self.disks
+                    .insert(serial.to_owned(), volumes::Disk::parse(rest));
+            }
             "program" => {
                 self.programs.insert(rest.to_owned());
             }
@@ -314,7 +352,7 @@ impl Found {
 
 #[cfg(test)]
 mod tests {
-    use super::{Jvm, UnitState, parse};
+    use super::{Jvm, UnitState, parse, volumes};
 
     #[test]
     fn answers() {
@@ -322,7 +360,7 @@ mod tests {
             "Welcome to this machine\nsdl-found 1\nos debian 12\nmachine x86_64\nclock 1700000000\nsystemd 252\nlacks tar\n\
              free 1000 /opt\nmanifest file /etc/x y\npending a.service\nfile 600 root:root /etc/x y\nhash abc  /etc/x y\nhash abc  /etc/z\nfolder 755 a:a /var/lib/a\n\
              link a-1-abc /opt/a\nprogram /opt/a-1-abc\nuser a\ncommand podman\nimage abc r.example/a/b:1\nimage abc\nunit enabled=enabled NRestarts=3 ActiveState=active a.service\nunit enabled= NRestarts=0 ActiveState=inactive b.service\naddresses 10.0.0.1 fe80::1 \n\
-             line has /etc/a\nline lacks /etc/b\nport 9100 a.service a\nport 9100  b c\njvm 77 /opt/a-1-abc/a\nnoise\nsdl-end\nmore",
+             line has /etc/a\nline lacks /etc/b\nnewer a.service /etc/x y\ndisk vol1 uuid= type= table= mount= parts=0 blank=yes\nport 9100 a.service a\nport 9100  b c\njvm 77 /opt/a-1-abc/a\nnoise\nsdl-end\nmore",
         )
         .unwrap();
         assert_eq!(
@@ -353,6 +391,8 @@ mod tests {
         assert!(found.addresses.contains("fe80::1"));
         let port = |service: &str, program: &str| (9100, service.to_owned(), program.to_owned());
         assert_eq!(found.ports, [port("a.service", "a"), port("", "b c")]);
+        assert!(found.newer["a.service"].contains("/etc/x y"));
+        assert_ne!(found.disks["vol1"], volumes::Disk::default());
         assert!(found.lines["/etc/a"] && !found.lines["/etc/b"]);
         let jvm = |text: &str| {
             parse(&format!("sdl-found 1\njvm {text}\nsdl-end"))

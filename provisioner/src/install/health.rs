@@ -19,6 +19,8 @@ use crate::{
 
 /// A service may take so long until it answers.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// One that keeps data may take so long.
+const JOINS: Duration = Duration::from_secs(1800);
 /// It must not be started again for so long.
 const STILL: Duration = Duration::from_secs(3);
 /// A service that was started again so often will not get better.
@@ -39,7 +41,9 @@ pub(super) async fn wait(
     if units.is_empty() {
         return Ok(());
     }
-    let end = Instant::now() + PATIENCE;
+    // A database reads its log, or gets its share of the data, before it serves.
+    let is_slow = units.iter().any(|it| it.is_stateful);
+    let end = Instant::now() + if is_slow { JOINS } else { PATIENCE };
     let mut probes = Vec::new();
     for unit in units {
         probes.extend(Probe::new(remote, node, unit, materials).await?);
@@ -68,7 +72,11 @@ pub(super) async fn wait(
         if since.elapsed() >= STILL {
             return Ok(());
         }
-        if is_crashing || Instant::now() > end {
+        let has_ended = states
+            .iter()
+            .zip(units)
+            .any(|it| it.0.2 && it.1.is_stateful);
+        if is_crashing || has_ended || Instant::now() > end {
             let problem = problem.unwrap_or_else(|| "it is started again and again".to_owned());
             bail!("{problem}{}", last_words(remote, units).await);
         }
@@ -102,8 +110,8 @@ async fn asked(probes: &[Probe]) -> Option<String> {
     None
 }
 
-/// Whether each runs, and how often it was started again.
-async fn states(remote: &Remote, units: &[&Unit]) -> anyhow::Result<Vec<(bool, u32)>> {
+/// Whether each runs, how often it was started again, and whether nobody will start it any more.
+async fn states(remote: &Remote, units: &[&Unit]) -> anyhow::Result<Vec<(bool, u32, bool)>> {
     let names: Vec<_> = units.iter().map(|it| it.name.as_str()).collect();
     let script = format!(
         "systemctl show -p ActiveState -p NRestarts {}",
@@ -115,7 +123,9 @@ async fn states(remote: &Remote, units: &[&Unit]) -> anyhow::Result<Vec<(bool, u
         let value = |key| unit.lines().find_map(|it| it.strip_prefix(key));
         // A timer has none.
         let restarts = value("NRestarts=").map_or(Some(0), |it| it.parse().ok());
-        Some((value("ActiveState=")? == "active", restarts?))
+        let state = value("ActiveState=")?;
+        let has_ended = ["failed", "inactive"].contains(&state);
+        Some((state == "active", restarts?, has_ended))
     };
     let states: Option<Vec<_>> = output.stdout.split("\n\n").map(state).collect();
     states
@@ -168,7 +178,7 @@ impl Probe {
                 return Ok(None);
             };
             let tunnel = Tunnel::open(remote, node, url, login, &materials.pki).await?;
-            Way::Http(Box::new(tunnel))
+            Way::Http(Box::new(tunnel.expecting(unit.health.words())))
         };
         let name = unit.name.clone();
         Ok(Some(Self { name, way }))

@@ -8,10 +8,10 @@ use super::{Services, apply, chosen, runtime};
 use crate::{
     hooks::Hooks,
     lock::{Journal, Lock},
-    network::Network,
+    network::{Network, Role},
     output,
     remote::Remotes,
-    roles::Materials,
+    roles::{Materials, cassandra::DATA},
     silence::Place,
 };
 
@@ -65,6 +65,9 @@ pub(crate) fn uninstall(folder: &Path, flags: &UninstallFlags) -> anyhow::Result
             apply::uninstall(&remote, flags.keep_data).await?;
             journal.note(Some(&node.name), "uninstalled")?;
             output::say(format!("{}: uninstalled", node.name));
+            if node.roles.contains(&Role::Cassandra) && network.config.installs(Role::Cassandra) {
+                output::say(format!("{}: Cassandra's data stay in {DATA}", node.name));
+            }
             remote.close().await;
         }
         Ok(ExitCode::SUCCESS)

@@ -2,10 +2,11 @@
 
 use anyhow::bail;
 
-use super::{changes::Changes, found::Found};
+use super::{changes::Changes, found::Found, volumes::Decision};
 use crate::{
     desired::{Desired, ImageSource, UNITS},
     network::Node,
+    roles::cassandra::SERVICE,
 };
 
 /// The oldest systemd that knows what our services are hardened with.
@@ -96,6 +97,19 @@ pub(super) fn check(
             "{name}: {} is none of its addresses ({}): name the one that the other nodes reach as private_address in the hosts file",
             node.private_address,
             own.join(", ")
+        );
+    }
+    for (volume, decision) in &changes.volumes {
+        if let Decision::Refuse(why) = decision {
+            bail!(
+                "{name}: the disk {} was left alone: {why}; Cassandra's disks are empty, or were made by this environment",
+                volume.serial
+            );
+        }
+    }
+    if changes.stopped.iter().any(|it| it == SERVICE) {
+        bail!(
+            "{name}: config.json no longer says that Cassandra is installed there (services), and this would stop it; `uninstall {name}` does, and leaves its data"
         );
     }
     let skew = found.clock - jiff::Timestamp::now().as_second();

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::bail;
 
 use super::{
-    Seen, apply, cassandra,
+    Seen, accounts, apply, cassandra,
     changes::Changes,
     containers, health,
     report::{Done, Outcome},
@@ -16,6 +16,7 @@ use crate::{
     lock::Journal,
     network::{Node, Role},
     progress::{Progress, Step},
+    remote::Remote,
     roles::scalardl,
     silence::Place,
 };
@@ -66,9 +67,17 @@ impl RollOut<'_> {
                 && let Some(seen) = self.seen.get(first)
             {
                 let step = self.progress.node(&seen.job.node.name);
+                if self.place.network.config.installs(Role::Cassandra) {
+                    step.at("waiting for Cassandra's users");
+                    if let Some(said) = accounts::ensure(self.place).await? {
+                        self.journal.note(None, &said)?;
+                        self.progress.say(said);
+                    }
+                }
                 step.at("looking for the ledger's schema");
-                let said =
-                    schema::load(&seen.remote, self.place.network, self.place.materials).await?;
+                let remotes = self.place.remotes;
+                let remote = remotes.still(&seen.job.node, &seen.remote).await?;
+                let said = schema::load(&remote, self.place.network, self.place.materials).await?;
                 self.journal.note(Some(&seen.job.node.name), &said)?;
                 self.progress.say(format!("{}: {said}", seen.job.node.name));
             }
@@ -119,16 +128,17 @@ impl RollOut<'_> {
         changes: &Changes<'_>,
         outcome: &mut Outcome,
     ) -> anyhow::Result<()> {
-        let Seen { job, remote, .. } = seen;
+        let job = &seen.job;
         let name = &job.node.name;
         let step = self.progress.node(name);
         outcome.result = Done::Untouched;
+        let remote = &self.place.remotes.still(&job.node, &seen.remote).await?;
         if job.node.roles.contains(&Role::Cassandra) {
             step.at("asking Cassandra");
             cassandra::others_are_well(self.place, &job.node).await?;
         }
         if !changes.are_none() {
-            self.make(seen, changes, &step, outcome).await?;
+            self.make(seen, remote, changes, &step, outcome).await?;
         }
         // What could not be attached comes with a start.
         let is_due = changes.stateful.is_some() || !outcome.notes.is_empty();
@@ -148,11 +158,12 @@ impl RollOut<'_> {
     async fn make(
         &self,
         seen: &Seen,
+        remote: &Remote,
         changes: &Changes<'_>,
         step: &Step,
         outcome: &mut Outcome,
     ) -> anyhow::Result<()> {
-        let Seen { job, remote, .. } = seen;
+        let job = &seen.job;
         let name = &job.node.name;
         self.progress.say(format!("{name}: {}", summary(changes)));
         outcome.result = Done::Failed;

@@ -95,6 +95,7 @@ fn ebs(place: &mut Place<'_>, textfiles: &str) -> anyhow::Result<()> {
         program: None,
         restarted_by,
         reloaded_by: Vec::new(),
+        is_stateful: false,
         health: Health::Active,
     });
     Ok(())

@@ -25,8 +25,6 @@ const IMAGE: &str = "ghcr.io/scalar-labs/scalardl-ledger";
 const SCHEMA_IMAGE: &str = "ghcr.io/scalar-labs/scalardl-schema-loader";
 /// The tag of an archive whose image was given none.
 const ARCHIVE: &str = "archive";
-/// Which kind of database keeps the ledger.
-const STORAGE: &str = "scalar.db.storage";
 const CASSANDRA: &str = "cassandra";
 
 /// What runs containers. crun knows containers without groups of their own, which systemd's take the place of.
@@ -124,6 +122,7 @@ pub(super) fn add(place: &mut Place<'_>) -> anyhow::Result<()> {
         program: None,
         restarted_by,
         reloaded_by: Vec::new(),
+        is_stateful: false,
         health: Health::Grpc {
             host: place.node.private_address.clone(),
             port: PORT,
@@ -132,19 +131,13 @@ pub(super) fn add(place: &mut Place<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether Cassandra keeps the ledger.
-pub(crate) fn is_on_cassandra(config: &Config) -> bool {
-    let mut own = config.texts("scalar_properties");
-    own.all(|(name, value)| name != STORAGE || value == CASSANDRA)
-}
-
 /// How ledgers reach Cassandra; None when something else keeps them, of which scalar_properties says all.
 pub(crate) fn database(
     network: &Network,
     materials: &Materials,
 ) -> anyhow::Result<Option<Database>> {
     let config = &network.config;
-    if !is_on_cassandra(config) {
+    if !config.keeps_ledger_in_cassandra() {
         return Ok(None);
     }
     let points = match config.text("cassandra_contact_points") {

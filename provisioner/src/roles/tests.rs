@@ -52,13 +52,15 @@ const CONFIG: &str = r#""name": "Ledger", "prefix": "ledger", "environment": "pr
     "remote_write": [{"url": "https://samples.example/secret-write", "name": "archive", "username": "ledger", "password": "secret-remote"}],
     "artifacts": {
         "prometheus": {"path": "prometheus.tar.gz", "version": "3.5.0"},
+        "cassandra": {"path": "cassandra.tar.gz", "version": "5.0.9"},
         "grafana": {"path": "grafana.tar.gz", "version": "12.0.2"},
+        "java": {"path": "java.tar.gz", "version": "17.0.20+8"},
         "jolokia": {"path": "jolokia.jar", "version": "2.6.0"},
         "traefik": {"path": "traefik.tar.gz", "version": "3.7.15"}}"#;
 
 /// Ledgers and the entry point are installed from here, too.
 const SERVICES: &str = r#", "services": ["scalardl", "traefik"], "tag": "3.9.1", "docker_user": "me", "docker_password": "secret-docker",
-    "scalar_properties": {"scalar.dl.ledger.name": "Our ledger"}"#;
+    "cassandra_user": "ledgers", "cassandra_password": "secret-cassandra", "scalar_properties": {"scalar.dl.ledger.name": "Our ledger"}"#;
 
 /// An environment on the disk.
 struct Environment {
@@ -78,7 +80,9 @@ impl Environment {
         fs::write(path.join("hosts.yml"), hosts).unwrap();
         for name in [
             "prometheus.tar.gz",
+            "cassandra.tar.gz",
             "grafana.tar.gz",
+            "java.tar.gz",
             "jolokia.jar",
             "traefik.tar.gz",
         ] {
@@ -196,6 +200,12 @@ fn shown(desired: &Desired) -> String {
         }
         line(format!("  health {:?}", it.health));
     }
+    for it in &desired.volumes {
+        line(format!("volume: {it:?}"));
+    }
+    for it in &desired.kept {
+        line(format!("kept: {} {} {:o}", it.path, it.owner, it.mode));
+    }
     for it in &desired.lines {
         line(format!("line: {:?} in {}", it.text, it.places.join(" or ")));
     }
@@ -255,6 +265,40 @@ fn ledgers_and_the_entry_point() {
     }
 }
 
+/// The third of a ring, with disks of its own.
+#[test]
+fn cassandra_itself() {
+    let disks = "zone: c, port: 2222, volumes: [{for: commitlog, serial: vol-0b}, {for: data, serial: vol-0a}]";
+    let hosts = HOSTS.replace("zone: c, port: 2222", disks);
+    let more = r#", "services": ["cassandra"]"#;
+    let environment = Environment::new(more, &hosts);
+    let mut text = shown(&environment.desired("cassandra-3"));
+    for (from, to) in environment.places("cassandra-3") {
+        text = text.replace(&from, &to);
+    }
+    golden::check("provisioner/tests/golden/cassandra-3-itself.txt", &text);
+    // The first alone is a seed of its own, and racks are counted as they come.
+    for (node, seeds, copies) in [
+        ("cassandra-1", "10.0.1.11", 3),
+        ("cassandra-2", "10.0.1.11,10.0.3.13", 2),
+        ("cassandra-3", "10.0.1.11,10.0.2.12", 3),
+    ] {
+        let text = text_of(&environment.desired(node), "cassandra/cassandra.yaml");
+        assert!(text.contains(&format!("seeds: \"{seeds}\"")), "{text}");
+        let line = format!("local_replication_factor: {copies}\n");
+        assert!(text.contains(&line), "{text}");
+    }
+    let with = |heap: &str| {
+        let more = format!(r#"{more}, "cassandra_heap_mb": {heap}"#);
+        let environment = Environment::new(&more, HOSTS);
+        let node = &environment.network.nodes[1];
+        desired(&environment.network, node, &environment.materials).map_err(|it| format!("{it:#}"))
+    };
+    let text = text_of(&with("512").unwrap(), "cassandra/start.sh");
+    assert!(text.contains("\ngiven_heap=512\n"), "{text}");
+    assert!(with("1").unwrap_err().contains("64 to 1048576"));
+}
+
 /// What runs is named by what it is, so that what ran before is still there when its name leads elsewhere.
 #[test]
 fn a_ledgers_image() {
@@ -266,7 +310,9 @@ fn a_ledgers_image() {
         let desired = desired(&environment.network, node, &environment.materials);
         desired.map_err(|it| format!("{it:#}"))
     };
-    let registry = r#", "docker_user": "u", "docker_password": "secret-docker""#;
+    let login = r#", "docker_user": "u", "docker_password": "secret-docker""#;
+    let registry =
+        format!(r#"{login}, "cassandra_user": "me", "cassandra_password": "secret-cassandra""#);
     for (keys, expect) in [
         (r#", "tag": "1""#, "ghcr.io/scalar-labs/scalardl-ledger:1"),
         (
@@ -303,7 +349,7 @@ fn a_ledgers_image() {
     assert!(said.contains("ledgers need a Cassandra"), "{said}");
     // What something else keeps needs none.
     let other = r#", "tag": "1", "scalar_properties": {"scalar.db.storage": "jdbc"}"#;
-    let desired = with(&format!("{registry}{other}"), alone).unwrap();
+    let desired = with(&format!("{login}{other}"), alone).unwrap();
     let environment = desired
         .files
         .iter()
@@ -311,7 +357,7 @@ fn a_ledgers_image() {
     let environment = String::from_utf8(environment.unwrap().content.clone()).unwrap();
     assert!(!environment.contains("SCALAR_DB"), "{environment}");
     // Somebody else's Cassandra, by a user of its own.
-    let other = r#", "tag": "1", "cassandra_contact_points": "a, b", "cassandra_user": "me", "cassandra_password": "secret-cassandra""#;
+    let other = r#", "tag": "1", "cassandra_contact_points": "a, b""#;
     let desired = with(&format!("{registry}{other}"), alone).unwrap();
     let environment = desired
         .files
@@ -370,6 +416,7 @@ fn secrets_are_in_files_of_one_user() {
     let unseen = [
         &secrets_of.operator.secret,
         &secrets_of.cassandra,
+        &secrets_of.jmx,
         &secrets_of.scalardl,
     ];
     for (secret, found) in secrets.iter().zip(found) {
@@ -610,7 +657,7 @@ fn systemd_takes_the_units() {
     if !known.run().status.success() {
         return skip("there is no systemd-analyze on this machine");
     }
-    let environment = Environment::new("", HOSTS);
+    let environment = Environment::new(r#", "services": ["cassandra"]"#, HOSTS);
     let folder = tempfile::tempdir().unwrap();
     let mut units = Vec::new();
     for node in ["cassandra-1", "traefik-1", "monitor-1"] {
@@ -624,6 +671,10 @@ fn systemd_takes_the_units() {
                 text.lines().map(
                     |it| match it.strip_prefix(&format!("ExecStart={PROGRAMS}/")) {
                         Some(line) => format!("ExecStart=/bin/true {line}\n"),
+                        // It has no pseudo files of a node's, and no tools of one.
+                        None if it.starts_with("ExecStartPre=") || it.starts_with("ExecStop=") => {
+                            String::new()
+                        }
                         None => format!("{it}\n"),
                     },
                 );

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// Services that are the network itself: they serve whoever reaches them.
-const NETWORK: &[&str] = &["scalardl", "traefik"];
+const NETWORK: &[&str] = &["cassandra", "scalardl", "traefik"];
 /// For an answer of gRPC.
 const CALL: Duration = Duration::from_secs(5);
 /// Nodes that are asked at a time.
@@ -191,7 +191,8 @@ impl Site {
         let pki = &self.materials()?.pki;
         let asked = unit.health.asked();
         let (url, login) = asked.with_context(|| format!("{program} answers nobody"))?;
-        Tunnel::open(remote, node, url, login, pki).await
+        let tunnel = Tunnel::open(remote, node, url, login, pki).await?;
+        Ok(tunnel.expecting(unit.health.words()))
     }
 }
 
@@ -362,7 +363,7 @@ async fn health(
                 }
                 continue;
             }
-            Some(Health::Get { .. } | Health::GetAs { .. }) => {}
+            Some(Health::Get { .. } | Health::GetAs { .. } | Health::Says { .. }) => {}
         }
         match site.tunnel(remote, node, name).await {
             Ok(tunnel) => {

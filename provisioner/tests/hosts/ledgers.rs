@@ -119,7 +119,8 @@ fn from_nothing_to_ledgers_behind_an_entry_point() {
     let Some(operator) = Operator::start(&["scalardl", "scalardl", "traefik"]) else {
         return;
     };
-    let traefik = parts::traefik("3.7.15").unwrap();
+    let traefik = operator.path("traefik_v3.7.15_linux_amd64.tar.gz");
+    release(&parts::traefik("3.7.15").unwrap(), &traefik);
     let serve = ["serve-ledger", "--address=0.0.0.0", "--alone"];
     let image = |words: &[&str]| Image::new(&[&serve[..], words].concat());
     // Long enough for Traefik to see that it is not serving.
@@ -311,6 +312,25 @@ fn from_nothing_to_ledgers_behind_an_entry_point() {
         "podman ps -aq; podman images -q; ls /etc/systemd/system/scalardl.service 2>/dev/null || :",
     );
     assert_eq!(said, "");
+}
+
+/// Packs Traefik as its releases are: nothing is around the program and the papers beside it.
+fn release(program: &Path, path: &Path) {
+    let file = fs::File::create(path).unwrap();
+    let packed = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+    let mut tar = tar::Builder::new(packed);
+    for (name, bytes) in [
+        ("LICENSE.md", b"MIT\n".to_vec()),
+        ("traefik", fs::read(program).unwrap()),
+    ] {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o755);
+        header.set_size(bytes.len() as u64);
+        header.set_cksum();
+        tar.append_data(&mut header, name, bytes.as_slice())
+            .unwrap();
+    }
+    tar.into_inner().unwrap().finish().unwrap();
 }
 
 /// Makes a repository with a package of crun, which is the one that was there.

@@ -12,5 +12,6 @@ mod moving_in;
 mod operate;
 mod operator;
 mod packages;
+mod ring;
 mod runs;
 mod see;

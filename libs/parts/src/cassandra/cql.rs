@@ -380,6 +380,41 @@ mod tests {
     }
 
     #[test]
+    fn logins() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = std::thread::spawn(move || {
+            let mut tokens = Vec::new();
+            for last in [vec![16, 0, 0, 0, 4, 255, 255, 255, 255], {
+                let refusal = [&[0, 0, 1, 0], text("no such user").as_slice()].concat();
+                let length = u8::try_from(refusal.len()).unwrap();
+                [vec![0, 0, 0, 0, length], refusal].concat()
+            }] {
+                let (mut stream, _) = listener.accept().unwrap();
+                for reply in [vec![3, 0, 0, 0, 0], last] {
+                    let mut head = [0; 9];
+                    stream.read_exact(&mut head).unwrap();
+                    let mut body = vec![0; usize::from(head[8])];
+                    stream.read_exact(&mut body).unwrap();
+                    tokens.push((head[4], body));
+                    let reply = [vec![ANSWER, 0, 0, 0], reply].concat();
+                    stream.write_all(&reply).unwrap();
+                }
+            }
+            tokens
+        });
+        let patience = Duration::from_secs(10);
+        Cql::connect_as(address, "u", "p", patience).unwrap();
+        let refused = Cql::connect_as(address, "u", "p", patience).unwrap_err();
+        assert!(
+            matches!(&refused, CqlError::Refused { code: 256, message } if message == "no such user")
+        );
+        let tokens = server.join().unwrap();
+        assert_eq!(tokens[1], (15, b"\0\0\0\x04\0u\0p".to_vec()));
+        assert_eq!(tokens[3], tokens[1]);
+    }
+
+    #[test]
     fn flags() {
         let warned = [vec![0; 16], vec![0, 1], text("take care"), vec![9]].concat();
         let mut rest = Reader(&warned);

@@ -12,6 +12,7 @@ const EXPORTS: &[(&str, &str)] = &[
         "java.base",
         "java.lang.ref java.lang.reflect jdk.internal.misc jdk.internal.ref jdk.internal.util sun.nio.ch",
     ),
+    ("java.management", "com.sun.jmx.remote.security"),
     ("java.management.rmi", "com.sun.jmx.remote.internal.rmi"),
     (
         "java.rmi",
@@ -125,7 +126,8 @@ pub(super) fn logback(target: &str, level: &str) -> String {
 }
 
 /// What Java must open for Cassandra and its tools, one argument a line, as `java @file` reads them.
-pub(super) fn modules() -> String {
+#[must_use]
+pub fn modules() -> String {
     let mut text = String::new();
     for (option, modules) in [("--add-exports", EXPORTS), ("--add-opens", OPENS)] {
         for (module, packages) in modules {

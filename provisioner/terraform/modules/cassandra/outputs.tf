@@ -6,6 +6,10 @@ output "nodes" {
     private_address = aws_network_interface.cassandra[i].private_ip
     zone            = local.subnets[i].zone
     instance_id     = it.id
+    volumes = concat(
+      var.machines.data > 0 ? [{ for = "data", serial = aws_ebs_volume.data[i].id }] : [],
+      var.machines.commitlog > 0 ? [{ for = "commitlog", serial = aws_ebs_volume.commitlog[i].id }] : [],
+    )
   }]
 }
 
