@@ -7,8 +7,8 @@ output "nodes" {
     zone            = local.subnets[i].zone
     instance_id     = it.id
     volumes = concat(
-      var.machines.data > 0 ? [{ for = "data", serial = aws_ebs_volume.data[i].id }] : [],
-      var.machines.commitlog > 0 ? [{ for = "commitlog", serial = aws_ebs_volume.commitlog[i].id }] : [],
+      var.machines.data > 0 ? [{ "for" = "data", serial = aws_ebs_volume.data[i].id }] : [],
+      var.machines.commitlog > 0 ? [{ "for" = "commitlog", serial = aws_ebs_volume.commitlog[i].id }] : [],
     )
   }]
 }
