@@ -222,7 +222,9 @@ impl Trial {
         }
         let before = self.instance()?;
         if parts::on_path("aws").is_some() {
-            step("terminate a ledger's machine", &|| self.terminate(&before))?;
+            step("terminate a ledger's machine", &|| {
+                self.terminate(&before, interrupt)
+            })?;
             step("mend what is gone", &|| match self.has_machines {
                 true => operate::recover(folder, &RecoverFlags::of(VICTIM)),
                 false => apply(),
@@ -266,7 +268,7 @@ impl Trial {
     }
 
     /// What somebody does in AWS' console.
-    fn terminate(&self, id: &str) -> anyhow::Result<ExitCode> {
+    fn terminate(&self, id: &str, interrupt: &Interrupt) -> anyhow::Result<ExitCode> {
         let config = Network::load(&self.folder)?.config;
         let region = config.text("aws_region").unwrap_or("us-east-1");
         let runtime = runtime()?;
@@ -274,16 +276,21 @@ impl Trial {
             ["terminate-instances"].as_slice(),
             &["wait", "instance-terminated"],
         ] {
-            let mut aws = tokio::process::Command::new("aws");
-            aws.arg("ec2")
-                .args(words)
-                .args(["--instance-ids", id, "--region", region])
-                .env("AWS_PAGER", "")
-                .stdin(Stdio::null())
-                .kill_on_drop(true);
-            let ended =
-                runtime.block_on(async { tokio::time::timeout(PATIENCE, aws.output()).await });
             let what = format!("aws ec2 {} of {id}", words.join(" "));
+            let ended = runtime.block_on(async {
+                let mut aws = tokio::process::Command::new("aws");
+                aws.arg("ec2")
+                    .args(words)
+                    .args(["--instance-ids", id, "--region", region])
+                    .env("AWS_PAGER", "")
+                    .stdin(Stdio::null())
+                    .kill_on_drop(true);
+                let ended = tokio::time::timeout(PATIENCE, aws.output());
+                interrupt.stops(ended).await
+            });
+            let Some(ended) = ended else {
+                bail!(Interrupted(what));
+            };
             let ended = ended
                 .with_context(|| format!("{what}: no end within {} s", PATIENCE.as_secs()))?
                 .with_context(|| what.clone())?;
