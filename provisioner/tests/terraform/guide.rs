@@ -332,20 +332,37 @@ fn every_command_is_accounted_for() {
     assert_eq!(unused, [""; 0], "no page has these");
 }
 
-/// Links lead to files that there are.
+/// Links into pages lead to a heading of theirs.
 #[test]
-fn links() {
+fn links_to_headings() {
+    let slug = |heading: &str| -> String {
+        let kept = heading.trim().to_lowercase();
+        let kept = kept
+            .chars()
+            .filter(|it| it.is_alphanumeric() || " -_".contains(*it));
+        kept.map(|it| if it == ' ' { '-' } else { it }).collect()
+    };
+    let mut seen = 0;
     for page in PAGES.into_iter().chain([README]) {
-        let folder = root().join(page).parent().unwrap().to_owned();
+        let path = root().join(page);
         for link in text(page).split("](").skip(1) {
             let link = link.split_once(')').unwrap().0;
-            let file = link.split_once('#').map_or(link, |it| it.0);
-            if file.is_empty() || link.contains("://") {
+            let Some((file, anchor)) = link.split_once('#').filter(|_| !link.contains("://"))
+            else {
                 continue;
-            }
-            assert!(folder.join(file).exists(), "{page}: {link}");
+            };
+            let target = match file {
+                "" => path.clone(),
+                file => path.parent().unwrap().join(file),
+            };
+            let target = fs::read_to_string(target).unwrap();
+            let mut headings = target.lines().filter_map(|it| it.strip_prefix('#'));
+            let is_there = headings.any(|it| slug(it.trim_start_matches('#')) == anchor);
+            assert!(is_there, "{page}: {link}");
+            seen += 1;
         }
     }
+    assert!(seen > 5);
 }
 
 /// The overview's picture is that of the guide's example.
