@@ -1,5 +1,6 @@
 //! Commands about an environment's files: a new one, whether they are right, how two differ, and who its machines are.
 
+mod diagram;
 mod inventory;
 mod new;
 
@@ -10,6 +11,7 @@ use std::{
 };
 
 pub(crate) use self::{
+    diagram::diagram,
     inventory::{InventoryFlags, inventory, ssh_config},
     new::{NewFlags, new},
 };

@@ -30,6 +30,7 @@ mod remote;
 mod roles;
 mod secrets;
 mod see;
+mod selftest;
 mod silence;
 mod terraform;
 mod tunnel;
@@ -69,6 +70,8 @@ enum Command {
     Diff(environment::DiffFlags),
     /// An environment's machines, for programs, ssh and Ansible
     Inventory(environment::InventoryFlags),
+    /// A drawing of the network, in Mermaid's language
+    Diagram,
     /// The JSON Schema of config.json, for editors
     Schema,
     /// Prepare an environment for Terraform, which makes machines in AWS
@@ -114,6 +117,8 @@ enum Command {
     Open(see::OpenFlags),
     /// Whether everything works: targets, rules, dashboards, a test alert to every receiver, closed ports
     Verify(verify::VerifyFlags),
+    /// A small network, made, hurt, mended and destroyed: whether all of it works in your account
+    Selftest(selftest::SelftestFlags),
     /// Moving in beside node_exporter and Alertmanager
     #[command(subcommand)]
     MoveIn(moving_in::Command),
@@ -173,6 +178,7 @@ fn main() -> ExitCode {
         Command::Validate => environment::validate(folder),
         Command::Diff(flags) => environment::diff(&flags),
         Command::Inventory(flags) => environment::inventory(folder, &flags),
+        Command::Diagram => environment::diagram(folder),
         Command::Schema => config::print_schema(),
         Command::Init(flags) => terraform::init(folder, &flags),
         Command::Plan(flags) => terraform::plan(folder, &flags),
@@ -195,6 +201,7 @@ fn main() -> ExitCode {
         Command::Ssh(flags) => see::ssh(folder, &flags),
         Command::Open(flags) => see::open(folder, &flags),
         Command::Verify(flags) => verify::verify(folder, &flags),
+        Command::Selftest(flags) => selftest::selftest(folder, &flags),
         Command::MoveIn(command) => moving_in::run(folder, &command),
         Command::KnownHost { words } => remote::known_host(&words),
         Command::Cost(flags) => planning::cost(folder, &flags),

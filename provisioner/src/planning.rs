@@ -126,6 +126,13 @@ fn chosen(
     Ok((name, level, Some(config)))
 }
 
+/// USD per month, and the hours of a month.
+pub(crate) fn monthly(config: &Config) -> anyhow::Result<(f64, f64)> {
+    let levels = Levels::load(None)?;
+    let bill = cost::bill(&levels.of(config)?, &levels, Some(config), 1.0)?;
+    Ok((bill.total(), levels.prices.hours))
+}
+
 /// The machines of an environment, by its level and its keys.
 pub(crate) fn level(config: &Config) -> anyhow::Result<Level> {
     Levels::load(None)?.of(config)

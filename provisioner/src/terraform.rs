@@ -39,7 +39,7 @@ use crate::{
 };
 
 /// `provisioner init`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct InitFlags {
     /// Take our newer files where yours were changed; yours stay beside as .orig
     #[arg(long)]
@@ -53,29 +53,29 @@ pub(crate) struct InitFlags {
 }
 
 /// `provisioner plan`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct PlanFlags {
     #[command(flatten)]
-    consent: Consent,
+    pub(crate) consent: Consent,
     /// Machines that are made anew: nodes, or the guide's names such as scalar.0
     #[arg(long, value_name = "MACHINE")]
-    replace: Vec<String>,
+    pub(crate) replace: Vec<String>,
     /// Look at no node
     #[arg(long)]
-    no_install: bool,
+    pub(crate) no_install: bool,
 }
 
 /// `provisioner apply`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct ApplyFlags {
     #[command(flatten)]
-    consent: Consent,
+    pub(crate) consent: Consent,
     /// Do not ask
     #[arg(long)]
-    yes: bool,
+    pub(crate) yes: bool,
     /// Leave the nodes alone afterwards
     #[arg(long)]
-    no_install: bool,
+    pub(crate) no_install: bool,
 }
 
 /// `provisioner output`.
@@ -405,7 +405,7 @@ fn guard(plan: &Plan, consent: &Consent) -> anyhow::Result<()> {
 }
 
 /// Asks a person for a yes.
-fn ask(question: &str) -> anyhow::Result<()> {
+pub(crate) fn ask(question: &str) -> anyhow::Result<()> {
     if !std::io::stdin().is_terminal() {
         bail!(NothingDone(
             "nobody can be asked here, so nothing was done: say --yes".to_owned()

@@ -28,11 +28,14 @@ use crate::{
 /// Between looks at what takes a while: a scrape does 15 s.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// For what takes a while: seconds.
+const TIMEOUT: u64 = 120;
+
 /// `provisioner verify`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct VerifyFlags {
     /// How long to wait for scrapes, and for each receiver to be told of the alert's start and of its end, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, value_name = "SECONDS", default_value_t = TIMEOUT, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
     /// Tell nobody
     #[arg(long)]
@@ -40,6 +43,16 @@ pub(crate) struct VerifyFlags {
     /// As JSON
     #[arg(long)]
     json: bool,
+}
+
+impl Default for VerifyFlags {
+    fn default() -> Self {
+        Self {
+            timeout: TIMEOUT,
+            no_alert: false,
+            json: false,
+        }
+    }
 }
 
 /// What was looked at. These are the keys of the JSON.

@@ -86,8 +86,14 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_has_every_key() {
-        let path = testkit::root().join("provisioner/README.md");
+    fn the_guide_and_the_readme_have_every_key() {
+        for page in ["docs/3-configuration.md", "provisioner/README.md"] {
+            has_every_key(page);
+        }
+    }
+
+    fn has_every_key(page: &str) {
+        let path = testkit::root().join(page);
         let readme = std::fs::read_to_string(&path).unwrap();
         let (begin, end) = (
             "<!-- begin of the keys, written by src/config/schema.rs -->\n",

@@ -32,6 +32,17 @@ pub(crate) struct RecoverFlags {
     node: Vec<String>,
 }
 
+impl RecoverFlags {
+    /// Without a question.
+    pub(crate) fn of(node: &str) -> Self {
+        Self {
+            yes: true,
+            no_replace: false,
+            node: vec![node.to_owned()],
+        }
+    }
+}
+
 /// Climbs it.
 pub(crate) fn recover(folder: &Path, flags: &RecoverFlags) -> anyhow::Result<ExitCode> {
     let network = Network::load(folder)?;

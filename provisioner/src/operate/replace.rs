@@ -26,6 +26,17 @@ pub(crate) struct ReplaceFlags {
     machine: Vec<String>,
 }
 
+impl ReplaceFlags {
+    /// Without a question.
+    pub(crate) fn of(machine: &str) -> Self {
+        Self {
+            consent: Consent::default(),
+            yes: true,
+            machine: vec![machine.to_owned()],
+        }
+    }
+}
+
 /// Replaces it, installs, and waits until it is heard from.
 pub(crate) fn replace(folder: &Path, flags: &ReplaceFlags) -> anyhow::Result<ExitCode> {
     let network = Network::load(folder)?;

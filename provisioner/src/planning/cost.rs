@@ -102,7 +102,7 @@ fn volumes(machines: &Machines, levels: &Levels) -> (String, f64) {
 }
 
 impl Bill {
-    fn total(&self) -> f64 {
+    pub(super) fn total(&self) -> f64 {
         self.lines.iter().map(|it| it.2).sum()
     }
 

@@ -210,6 +210,14 @@ impl Levels {
 }
 
 impl Level {
+    /// The role's word, how many machines, of what type.
+    pub(crate) fn machines(&self) -> Vec<(&'static str, u32, String)> {
+        let roles = self.roles().into_iter();
+        roles
+            .map(|(role, its)| (role, its.count, its.kind.clone()))
+            .collect()
+    }
+
     pub(super) fn roles(&self) -> [(&'static str, &Machines); 5] {
         [
             ("cassandra", &self.cassandra),

@@ -53,6 +53,18 @@ pub(crate) struct DestroyFlags {
     json: bool,
 }
 
+impl DestroyFlags {
+    /// Everything of an environment that was made to be thrown away.
+    pub(crate) const fn all(name: String) -> Self {
+        Self {
+            delete_data: Some(name),
+            keep_data: false,
+            yes: true,
+            json: false,
+        }
+    }
+}
+
 /// A volume of the state.
 #[derive(Debug, PartialEq, Eq)]
 struct Volume {

@@ -144,7 +144,8 @@ impl Environment {
             .run()
     }
 
-    fn prepared(&self, program: Program) -> Program {
+    /// A program with what it needs for Terraform to find the stand-in and this cloud.
+    pub(crate) fn prepared(&self, program: Program) -> Program {
         program
             .env("PROVISIONER_TERRAFORM", &self.terraform)
             .env("TF_CLI_CONFIG_FILE", &self.configuration)

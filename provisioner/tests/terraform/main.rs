@@ -5,6 +5,7 @@
 
 mod commands;
 mod environment;
+mod guide;
 mod stand_in;
 mod state;
 
