@@ -88,7 +88,7 @@ pub(crate) fn selftest(folder: &Path, flags: &SelftestFlags) -> anyhow::Result<E
     }
     let trial = Trial::new(folder, flags.no_install)?;
     let own = Network::load(&trial.folder)?.config;
-    let (monthly, hours) = planning::monthly(&own)?;
+    let (monthly, hours) = planning::monthly(&own).inspect_err(|_| drop(trial.forget()))?;
     output::say(format!(
         "a network of its own, {}, in {}: 3 small Cassandra nodes, 2 ledgers, an entry point, a bastion, a monitor\n\
          it is made, verified, loses {VICTIM}, is mended, verified and destroyed: about an hour\n\

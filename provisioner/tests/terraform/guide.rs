@@ -116,7 +116,10 @@ const LINES: &[(&str, How)] = &[
         "provisioner -e production recover scalardl-1",
         HOSTS_OPERATE,
     ),
-    ("provisioner -e production replace scalar 1", HOSTS_OPERATE),
+    (
+        "provisioner -e production replace scalar 1",
+        By("tests/hosts/network.rs", "from_one_config_and_healed"),
+    ),
     (
         "provisioner -e production rolling-restart scalar",
         HOSTS_OPERATE,
