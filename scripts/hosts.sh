@@ -20,7 +20,7 @@
 set -euo pipefail
 
 tag=${HOSTS_TAG:-sdl}
-image=${HOSTS_IMAGE:-${SCALAR_DL_MONITORING_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/scalar-dl-monitoring}/hosts/bookworm-2}
+image=${HOSTS_IMAGE:-${SCALAR_DL_MONITORING_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/scalar-dl-monitoring}/hosts/bookworm-3}
 user=admin
 
 say() { echo "hosts: $*" >&2; }
@@ -63,7 +63,7 @@ make_image() {
   flock 9
   [ -e "$image/.ready" ] && return 0
   say "making the system that hosts start from, once"
-  local with=systemd,systemd-sysv,dbus,openssh-server,iproute2,sudo,ca-certificates,procps,python3-minimal,logrotate
+  local with=systemd,systemd-sysv,dbus,openssh-server,iproute2,sudo,ca-certificates,procps,python3-minimal,logrotate,xfsprogs
   rm -rf "$image"
   bootstrap --variant=minbase --include=$with bookworm "$image" "$(mirror)" >"$image.log" 2>&1 ||
     die "debootstrap failed: $(tail -n 3 "$image.log")"

@@ -145,7 +145,8 @@ pub(super) fn script(volume: &Volume, decision: &Decision) -> String {
     };
     // Below a place that nothing is mounted on nobody may write.
     format!(
-        "{format}! command -v udevadm >/dev/null || udevadm settle --timeout=30 || :\ninstall -d -m 755 {path}\nsystemctl start {unit}"
+        "{format}! command -v udevadm >/dev/null || udevadm settle --timeout=30 || :\n\
+         for _ in $(seq 1 50); do [ -e /dev/disk/by-uuid/{uuid} ] && break; sleep 0.2; done\ninstall -d -m 755 {path}\nsystemctl start {unit}"
     )
 }
 

@@ -259,3 +259,135 @@ fn from_nothing() {
     assert!(left.starts_with("cassandra\ninactive\n"), "{left}");
     assert!(left.contains("No such file"), "{left}");
 }
+
+/// A disk of a host that is a file here: a loop device, and what udev would make of it there.
+struct Disk {
+    device: String,
+    file: PathBuf,
+}
+
+impl Disk {
+    fn new(folder: &Path) -> Self {
+        let file = folder.join("disk");
+        fs::File::create(&file).unwrap();
+        let mut disk = Self {
+            device: String::new(),
+            file,
+        };
+        disk.clear();
+        let ended = Program::at("losetup")
+            .args(["--find".as_ref(), "--show".as_ref(), disk.file.as_os_str()])
+            .run();
+        assert!(ended.status.success(), "{}", ended.stderr);
+        ended.stdout.trim().clone_into(&mut disk.device);
+        disk
+    }
+
+    /// Nothing is on it any more.
+    fn clear(&self) {
+        let file = fs::OpenOptions::new().write(true).open(&self.file).unwrap();
+        let size = 512 << 20;
+        file.set_len(0).unwrap();
+        file.set_len(size).unwrap();
+    }
+
+    /// Plugs it in.
+    fn plug(&self, operator: &Operator, host: &str) {
+        let number = self.device.trim_start_matches("/dev/loop");
+        let device = &self.device;
+        operator.shell(host, &format!(
+            "mkdir -p /dev/disk/by-id /dev/disk/by-uuid; mknod {device} b 7 {number}; ln -s {device} /dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol0abc\n\
+             systemd-run -q --unit=links sh -c 'while :; do id=$(blkid -p -s UUID -o value {device}); [ -z \"$id\" ] || ln -sfn {device} /dev/disk/by-uuid/$id; sleep 0.1; done'"
+        ));
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        drop(
+            Program::at("losetup")
+                .args(["--detach", &self.device])
+                .run(),
+        );
+    }
+}
+
+/// A disk of somebody's is left alone, an empty one becomes Cassandra's, and without it Cassandra does not start.
+#[test]
+fn disks() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(ring) = Ring::start(&["cassandra"]) else {
+        return;
+    };
+    let disk = Disk::new(folder.path());
+    let operator = &ring.operator;
+    let hosts = operator.path("env/hosts.yml");
+    let text = fs::read_to_string(&hosts).unwrap();
+    let volumes = "role: cassandra, volumes: [{for: data, serial: vol-0abc}]";
+    fs::write(&hosts, text.replace("role: cassandra", volumes)).unwrap();
+    ring.configure(&json!({"leave_out": ["alert-router", "grafana", "prometheus"]}));
+    disk.plug(operator, "n1");
+
+    let device = &disk.device;
+    let foreign = Program::at("mkfs.ext4").args(["-q", "-F", device]).run();
+    assert!(foreign.status.success(), "{}", foreign.stderr);
+    let said = operator.ends(&["install", "n1"], 1);
+    assert!(
+        said.contains("there is ext4 on it that is not ours"),
+        "{said}"
+    );
+    let state = "test -e /etc/systemd/system/cassandra.service";
+    assert!(!operator.hosts.shell("n1", state).0);
+
+    disk.clear();
+    operator.shell(
+        "n1",
+        &format!(
+            "blockdev --flushbufs {device}; echo 3 >/proc/sys/vm/drop_caches 2>/dev/null || :"
+        ),
+    );
+    let said = operator.ends(&["install", "n1", "--dry-run"], 2);
+    assert!(
+        said.contains("format, for it is empty, the disk vol0abc as /var/lib/cassandra"),
+        "{said}"
+    );
+    let ended = operator.run(&["install", "n1"]);
+    let said = format!("{}{}", ended.stdout, ended.stderr);
+    let log = operator.shell(
+        "n1",
+        "journalctl -q --no-pager -o cat -n 30 -u var-lib-cassandra.mount -u cassandra",
+    );
+    assert!(ended.status.success(), "{said}{log}");
+    let mounted = "grep ' /var/lib/cassandra ' /proc/mounts";
+    assert!(
+        operator
+            .shell("n1", mounted)
+            .starts_with(&format!("{device} /var/lib/cassandra xfs"))
+    );
+    operator.shell("n1", "touch /var/lib/cassandra/data/mark");
+    let said = operator.ends(&["install", "n1"], 0);
+    assert!(said.contains("1 nodes looked at, 0 differ"), "{said}");
+
+    // It starts without its disk: Cassandra does not.
+    operator.hosts.kill("n1");
+    operator.hosts.boot("n1");
+    assert!(!operator.hosts.shell("n1", mounted).0);
+    let (_, said) = operator.hosts.shell(
+        "n1",
+        "systemctl is-active cassandra; ls -A /var/lib/cassandra",
+    );
+    assert!(
+        !said.starts_with("active") && !said.contains("data"),
+        "{said}"
+    );
+    let said = operator.ends(&["install", "n1"], 1);
+    assert!(said.contains("has no disk of that serial"), "{said}");
+
+    // It is back, with all that was on it.
+    prepare(operator, "n1");
+    disk.plug(operator, "n1");
+    operator.ends(&["install", "n1"], 0);
+    operator.shell("n1", "ls /var/lib/cassandra/data/mark");
+    let said = operator.ends(&["install", "n1"], 0);
+    assert!(said.contains("0 differ"), "{said}");
+}
