@@ -170,7 +170,7 @@ fn the_whole_of_it() {
     // As it is pasted, beside the environment's folder.
     let words: Vec<_> = command.split(' ').skip(3).collect();
     let said = operator.ends(&words, 0);
-    assert!(said.contains("n2: node-exporter.service healthy"), "{said}");
+    assert!(said.contains("n2: node-exporter healthy"), "{said}");
     told("resolved");
     // Both of Prometheus have told, and people are told once.
     assert_eq!(messages("AgentDown", "slack").len(), 2);

@@ -542,7 +542,7 @@ fn mended(operator: &Operator, command: &str) {
     let words = next.strip_prefix(command).unwrap();
     let words: Vec<_> = words.split_whitespace().collect();
     let said = operator.ends(&words, 0);
-    assert!(said.contains("n1: node-exporter.service healthy"), "{said}");
+    assert!(said.contains("n1: node-exporter healthy"), "{said}");
     let said = operator.ends(&["doctor", "--alert", "NoSuchAlert", "--instance", "n1"], 1);
     assert!(
         said.contains("there is no diagnosis of NoSuchAlert; its runbook is https://"),
