@@ -282,6 +282,17 @@ fn script(desired: &Desired, changes: &Changes<'_>) -> String {
             shell_word(&folder.path)
         ));
     }
+    for (volume, _) in &changes.volumes {
+        // On another machine the users' numbers may be others.
+        let mut folders = changes.kept.iter();
+        if let Some(folder) = folders.find(|it| it.path == volume.path) {
+            let (user, group) = owner(&folder.owner);
+            let path = shell_word(&folder.path);
+            line(format!(
+                "find {path} -xdev ! -user {user} -exec chown -h {user}:{group} {{}} +"
+            ));
+        }
+    }
     for unit in &changes.enabled {
         line(format!("systemctl enable --quiet {unit}"));
     }

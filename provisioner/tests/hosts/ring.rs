@@ -368,6 +368,12 @@ fn disks() {
     let said = operator.ends(&["install", "n1"], 0);
     assert!(said.contains("1 nodes looked at, 0 differ"), "{said}");
 
+    // Where it comes from, users had other numbers.
+    operator.shell(
+        "n1",
+        "systemctl stop cassandra; chown -R 4242:4242 /var/lib/cassandra; sync",
+    );
+
     // It starts without its disk: Cassandra does not.
     operator.hosts.kill("n1");
     operator.hosts.boot("n1");
@@ -387,7 +393,8 @@ fn disks() {
     prepare(operator, "n1");
     disk.plug(operator, "n1");
     operator.ends(&["install", "n1"], 0);
-    operator.shell("n1", "ls /var/lib/cassandra/data/mark");
+    let said = operator.shell("n1", "stat -c %U:%G /var/lib/cassandra/data/mark");
+    assert_eq!(said, "cassandra:cassandra\n");
     let said = operator.ends(&["install", "n1"], 0);
     assert!(said.contains("0 differ"), "{said}");
 }
