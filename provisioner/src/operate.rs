@@ -40,7 +40,7 @@ impl Case {
     /// Saves what the node can tell and silences alerts about it. That neither can be had does not keep anybody from helping it.
     fn open(network: &Network, node: &Node, command: &str) -> anyhow::Result<Self> {
         let materials = Materials::to_look(network, jiff::Timestamp::now());
-        evidence::ignore(&network.folder)?;
+        terraform::ignore(&network.folder, &[evidence::IGNORED])?;
         runtime()?.block_on(async {
             let remotes = Remotes::open(network)?;
             let (folder, config) = (&network.folder, &network.config);

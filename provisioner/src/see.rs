@@ -18,7 +18,7 @@ use anyhow::Context as _;
 pub(crate) use self::{
     checks::{LOOPBACK_ALONE, ports},
     doctor::{DoctorFlags, doctor},
-    facts::{Facts, Program, Site, each},
+    facts::{Facts, Program, Site, command, each},
     logs::{LogsFlags, logs},
     look::look,
     monitor::{Target, prometheus, targets},

@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 pub(crate) use self::{
     backend::{StateCommand, state},
     destroy::{DestroyFlags, destroy},
+    files::ignore,
     scale::{ScaleFlags, scale},
     target::{Target, resolve},
     workspace::Wanted,
@@ -29,13 +30,13 @@ pub(crate) use self::{
 use self::{plan::Plan, program::Program, workspace::Workspace};
 use crate::{
     config::Config,
-    exec::shell_word,
     install::{self, runtime},
     interrupt::Interrupt,
     lock::{Journal, Lock},
     network::{Network, Node},
     output,
     progress::Progress,
+    see::command,
 };
 
 /// `provisioner init`.
@@ -138,16 +139,7 @@ pub(crate) fn plan(folder: &Path, flags: &PlanFlags) -> anyhow::Result<ExitCode>
     let session = Session::new(&progress)?;
     let plan = session.runtime.block_on(async {
         let interrupt = session.listen()?;
-        let program = &session.program;
-        let workspace = Workspace::open(
-            folder,
-            &network.config,
-            program,
-            &interrupt,
-            &progress,
-            false,
-        )?;
-        workspace.ready().await?;
+        let workspace = session.workspace(&network, &interrupt).await?;
         let plan = workspace.plan(&wanted).await?;
         workspace.refresh().await?;
         show(&plan, &progress);
@@ -216,16 +208,7 @@ pub(crate) fn make(
     let session = Session::new(&progress)?;
     session.runtime.block_on(async {
         let interrupt = session.listen()?;
-        let program = &session.program;
-        let workspace = Workspace::open(
-            folder,
-            &network.config,
-            program,
-            &interrupt,
-            &progress,
-            false,
-        )?;
-        workspace.ready().await?;
+        let workspace = session.workspace(network, &interrupt).await?;
         let saved = match wanted {
             None => workspace.saved().await?,
             Some(_) => None,
@@ -283,16 +266,7 @@ pub(crate) fn outputs(folder: &Path, flags: &OutputFlags) -> anyhow::Result<Exit
     let session = Session::new(&progress)?;
     let outputs = session.runtime.block_on(async {
         let interrupt = session.listen()?;
-        let program = &session.program;
-        let workspace = Workspace::open(
-            folder,
-            &network.config,
-            program,
-            &interrupt,
-            &progress,
-            false,
-        )?;
-        workspace.ready().await?;
+        let workspace = session.workspace(&network, &interrupt).await?;
         workspace.refresh().await?;
         workspace.outputs().await
     })?;
@@ -327,16 +301,7 @@ pub(crate) fn taint(
     let session = Session::new(&progress)?;
     session.runtime.block_on(async {
         let interrupt = session.listen()?;
-        let program = &session.program;
-        let workspace = Workspace::open(
-            folder,
-            &network.config,
-            program,
-            &interrupt,
-            &progress,
-            false,
-        )?;
-        workspace.ready().await?;
+        let workspace = session.workspace(&network, &interrupt).await?;
         workspace.asks(&[word, "-no-color", &address]).await?;
         // A plan that was made before knows nothing of it.
         workspace.drop_plan()?;
@@ -361,6 +326,24 @@ impl<'a> Session<'a> {
             program,
             runtime: runtime()?,
         })
+    }
+
+    /// The environment's folder, with the modules written and initialized.
+    async fn workspace<'b>(
+        &'b self,
+        network: &'b Network,
+        interrupt: &'b Interrupt,
+    ) -> anyhow::Result<Workspace<'b>> {
+        let workspace = Workspace::open(
+            &network.folder,
+            &network.config,
+            &self.program,
+            interrupt,
+            self.progress,
+            false,
+        )?;
+        workspace.ready().await?;
+        Ok(workspace)
     }
 
     /// Within the runtime.
@@ -418,12 +401,4 @@ pub(crate) fn ask(question: &str) -> anyhow::Result<()> {
         bail!(NothingDone("nothing was done".to_owned()));
     }
     Ok(())
-}
-
-/// `provisioner`, with the environment.
-fn command(folder: &Path) -> String {
-    match folder.display().to_string().as_str() {
-        "." => "provisioner".to_owned(),
-        shown => format!("provisioner -e {}", shell_word(shown)),
-    }
 }

@@ -2,7 +2,7 @@
 //! in the environment's folder, as what is replaced cannot be asked any more.
 
 use std::{
-    fs::{self, DirBuilder, OpenOptions},
+    fs::{DirBuilder, OpenOptions},
     io::Write as _,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
@@ -21,7 +21,9 @@ use crate::{
 };
 
 /// The folder of all that was saved, in the environment's.
-pub(crate) const FOLDER: &str = "evidence";
+pub(super) const FOLDER: &str = "evidence";
+/// What keeps it out of git.
+pub(super) const IGNORED: &str = "evidence/";
 /// A node that is ill answers slowly, or not at all.
 const REACH: Duration = Duration::from_secs(15);
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -147,42 +149,12 @@ fn chain(error: ReachError) -> String {
     one_line(&format!("{:#}", anyhow::Error::from(error)))
 }
 
-/// Keeps it out of git, as the environment's other files that are not to be shared.
-pub(super) fn ignore(folder: &Path) -> anyhow::Result<()> {
-    let path = folder.join(".gitignore");
-    let text = fs::read_to_string(&path).unwrap_or_default();
-    let line = format!("{FOLDER}/");
-    if text.lines().any(|it| it == line) {
-        return Ok(());
-    }
-    let end = if text.is_empty() || text.ends_with('\n') {
-        ""
-    } else {
-        "\n"
-    };
-    fs::write(&path, format!("{text}{end}{line}\n"))
-        .with_context(|| format!("cannot write {}", path.display()))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
-    use super::{FILES, FOLDER, ignore};
+    use super::FILES;
 
     #[test]
     fn sorted() {
         assert!(FILES.is_sorted_by(|a, b| a.0 < b.0));
-    }
-
-    #[test]
-    fn ignored_once() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join(".gitignore"), "pki/").unwrap();
-        for _ in 0..2 {
-            ignore(folder.path()).unwrap();
-            let text = fs::read_to_string(folder.path().join(".gitignore")).unwrap();
-            assert_eq!(text, format!("pki/\n{FOLDER}/\n"));
-        }
     }
 }

@@ -197,7 +197,7 @@ impl Site {
 }
 
 /// `provisioner`, with the environment.
-fn command(folder: &Path) -> String {
+pub(crate) fn command(folder: &Path) -> String {
     let shown = folder.display().to_string();
     match shown.as_str() {
         "." => "provisioner".to_owned(),

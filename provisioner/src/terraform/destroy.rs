@@ -9,10 +9,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
 
-use super::{
-    Session, ask, show,
-    workspace::{Wanted, Workspace},
-};
+use super::{Session, ask, show, workspace::Wanted};
 use crate::{
     lock::{Journal, Lock},
     network::Network,
@@ -86,15 +83,7 @@ pub(crate) fn destroy(folder: &Path, flags: &DestroyFlags) -> anyhow::Result<Exi
     let override_file = Override(folder.join(OVERRIDE));
     session.runtime.block_on(async {
         let interrupt = session.listen()?;
-        let workspace = Workspace::open(
-            folder,
-            &network.config,
-            &session.program,
-            &interrupt,
-            &progress,
-            false,
-        )?;
-        workspace.ready().await?;
+        let workspace = session.workspace(&network, &interrupt).await?;
         let volumes = volumes(&workspace.asks(&["show", "-json", "-no-color"]).await?)?;
         let listed = || {
             let all = volumes.iter().map(|it| format!("{} ({})", it.address, it.id));

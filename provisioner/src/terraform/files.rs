@@ -154,15 +154,15 @@ pub(super) fn write(folder: &Path, force: bool) -> anyhow::Result<BTreeMap<Strin
     if read(&path)?.as_deref() != Some(text.as_str()) {
         put(&path, &text)?;
     }
-    ignore(folder)?;
+    ignore(folder, IGNORED)?;
     Ok(became)
 }
 
-/// Adds to `.gitignore` what is missing there.
-fn ignore(folder: &Path) -> anyhow::Result<()> {
+/// Adds to an environment's `.gitignore` what is missing there.
+pub(crate) fn ignore(folder: &Path, lines: &[&str]) -> anyhow::Result<()> {
     let path = folder.join(".gitignore");
     let mut text = read(&path)?.unwrap_or_default();
-    let missing = IGNORED
+    let missing = lines
         .iter()
         .filter(|line| !text.lines().any(|it| it.trim() == **line));
     let missing: Vec<_> = missing.copied().collect();
