@@ -7,34 +7,50 @@ mod query;
 mod rules;
 mod runbooks;
 
+use std::collections::BTreeMap;
+
 pub use query::{Query, queries};
+pub use rules::{Threshold, thresholds};
 pub use runbooks::RUNBOOKS;
 
-/// What an environment decides. The default is the local network at its usual ports.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The runbooks that everybody can read.
+pub const PUBLIC_RUNBOOKS: &str =
+    "https://github.com/scalar-labs/scalar-dl-monitoring/blob/main/docs/runbooks/{alert}.md";
+
+/// What an environment decides. The default is for whoever imports the files by hand.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Where runbooks are, without a slash at the end; the alert's name follows, or takes the place of `{alert}`.
     pub runbook_base_url: String,
     /// Where Grafana is, without a slash at the end; None leaves the links to dashboards out.
     pub dashboard_base_url: Option<String>,
-    /// How long an agent or host must not answer, in Prometheus' words (`30s`).
-    pub agent_down_for: String,
-    /// Whether alert-router knows the command `start {program}` here.
-    pub can_start_programs: bool,
+    /// When alerts fire, by their names; of an alert that is missing here, at once.
+    pub thresholds: BTreeMap<String, Threshold>,
+    /// Commands that alert-router's `repair_commands` have here.
+    pub repairs: Vec<&'static str>,
+    /// Groups of rules that are left out, since nothing here is what they are about.
+    pub without: Vec<&'static str>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            runbook_base_url: "http://127.0.0.1:8025/runbooks".to_owned(),
+            runbook_base_url: PUBLIC_RUNBOOKS.to_owned(),
             dashboard_base_url: Some("http://127.0.0.1:3000".to_owned()),
-            agent_down_for: "30s".to_owned(),
-            can_start_programs: true,
+            thresholds: thresholds(),
+            repairs: vec!["install", "recover", "rolling-restart", "start"],
+            without: Vec::new(),
         }
     }
 }
 
 impl Settings {
+    /// Whether the first of an alert's words for its repair is a command here.
+    fn can(&self, repair: &str) -> bool {
+        let command = repair.split(' ').next().unwrap_or_default();
+        self.repairs.contains(&command)
+    }
+
     /// Where an alert's runbook is.
     #[must_use]
     pub fn runbook(&self, alert: &str) -> String {

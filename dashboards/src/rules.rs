@@ -1,6 +1,36 @@
-//! The rules: what is recorded, what wakes people, and what they are told.
+//! The rules: what is recorded, what wakes people, and what they are told. `thresholds.toml` says from when on.
+
+mod agent;
+mod alert_router;
+mod cassandra;
+mod host;
+mod ledger;
+mod prometheus;
+mod traefik;
+
+use std::{borrow::Cow, collections::BTreeMap};
 
 use crate::{File, Settings};
+
+/// Each is a file, in the order in which they are read about.
+const GROUPS: &[Group] = &[
+    host::GROUP,
+    agent::GROUP,
+    cassandra::GROUP,
+    ledger::GROUP,
+    traefik::GROUP,
+    alert_router::GROUP,
+    prometheus::GROUP,
+];
+const THRESHOLDS: &str = include_str!("../thresholds.toml");
+
+/// A file of rules. They are evaluated one after the other, so that alerts see what has just been recorded.
+struct Group {
+    /// What it is about; the file is `<name>.rules.yml`.
+    name: &'static str,
+    recordings: &'static [Recording],
+    alerts: &'static [Alert],
+}
 
 /// A recording rule.
 struct Recording {
@@ -8,201 +38,150 @@ struct Recording {
     expr: &'static str,
 }
 
-/// An alert.
+/// An alert. `{for}` in its texts is how long it must be so, THRESHOLD in its expression beyond what.
 struct Alert {
     name: &'static str,
     expr: &'static str,
-    /// How long it must be so; empty for the settings' `agent_down_for`.
-    lasts: &'static str,
     severity: &'static str,
     summary: &'static str,
     description: &'static str,
+    /// The dashboard to look at, `scalardl-<this>`, and those of its variables besides `cluster` that the alert has a label for.
+    dashboard: &'static str,
+    variables: &'static [&'static str],
     /// Words that alert-router makes a command of, where the environment has it.
     repair: Option<&'static str>,
 }
 
-const RECORDINGS: &[Recording] = &[
-    Recording {
-        record: "instance:node_cpu_utilisation:rate5m",
-        expr: "1 - avg without (cpu) (sum without (mode) (rate(node_cpu_seconds_total{mode=~\"idle|iowait|steal\"}[5m])))",
-    },
-    Recording {
-        record: "instance:node_memory_utilisation:ratio",
-        expr: "1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes",
-    },
-    Recording {
-        record: "instance:node_filesystem_free:ratio",
-        expr: "node_filesystem_avail_bytes{fstype!~\"tmpfs|ramfs|squashfs|overlay\"} / (node_filesystem_size_bytes > 0) and on (cluster, instance, job, device, mountpoint, fstype) node_filesystem_readonly == 0",
-    },
-];
+/// When an alert fires.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Threshold {
+    /// How long it must be so, as Prometheus writes it (`30s`).
+    pub r#for: String,
+    /// Beyond what; the unit is the alert's own. None of an alert that is so or not.
+    pub threshold: Option<f64>,
+}
 
-const ALERTS: &[Alert] = &[
-    Alert {
-        name: "AgentDown",
-        // A host that is gone as a whole is HostDown's.
-        expr: "up{job!=\"scalardl\"} == 0 unless on (cluster, instance) (max by (cluster, instance) (up) == 0 and count by (cluster, instance) (up) > 1)",
-        lasts: "",
-        severity: "critical",
-        summary: "{{ $labels.program }} on {{ $labels.instance }} does not answer",
-        description: "Prometheus has not been able to scrape the job {{ $labels.job }} of {{ $labels.instance }}. What it tells is missing; the host answers otherwise.",
-        repair: Some("start {{ $labels.program }}"),
-    },
-    Alert {
-        name: "HostDown",
-        // One silent job is AgentDown's.
-        expr: "max by (cluster, environment, instance, instance_id, role, zone) (up) == 0 and on (cluster, instance) count by (cluster, instance) (up) > 1",
-        lasts: "",
-        severity: "critical",
-        summary: "Host {{ $labels.instance }} is down",
-        description: "None of the jobs of {{ $labels.instance }} answers: the host is down, or cut off from the network.",
-        repair: Some("recover {{ $labels.instance }}"),
-    },
-    Alert {
-        name: "LedgerDown",
-        expr: "up{job=\"scalardl\"} == 0 unless on (cluster, instance) (max by (cluster, instance) (up) == 0 and count by (cluster, instance) (up) > 1)",
-        lasts: "",
-        severity: "critical",
-        summary: "The ledger on {{ $labels.instance }} does not answer",
-        description: "Prometheus has not been able to scrape the ledger's own metrics on {{ $labels.instance }}, which answers otherwise.",
-        repair: Some("recover {{ $labels.instance }}"),
-    },
-    Alert {
-        name: "LedgerFlaps",
-        // Between two ends it answers, so that nothing else may last long enough to be told.
-        expr: "increase(node_systemd_service_restart_total{name=\"scalardl.service\"}[30m]) >= 3",
-        lasts: "0s",
-        severity: "warning",
-        summary: "The ledger on {{ $labels.instance }} ends again and again",
-        description: "systemd has started the ledger on {{ $labels.instance }} again three times or more within half an hour, for it had ended by itself.",
-        repair: None,
-    },
-    Alert {
-        name: "CertificateEndsSoon",
-        // Made anew by each run when a third of its 180 days is left: half of that has gone by without one.
-        expr: "scalar_dl_certificate_not_after_timestamp_seconds - time() < 30 * 86400",
-        lasts: "1h",
-        severity: "warning",
-        summary: "The certificate of {{ $labels.instance }} ends in {{ $value | humanizeDuration }}",
-        description: "When it has ended, Prometheus does not get an answer from any agent of {{ $labels.instance }}. The next installation makes a new one.",
-        repair: Some("install {{ $labels.instance }}"),
-    },
-    Alert {
-        name: "SystemdServiceFailed",
-        expr: "node_systemd_unit_state{state=\"failed\"} == 1",
-        lasts: "5m",
-        severity: "warning",
-        summary: "The service {{ $labels.name }} on {{ $labels.instance }} is down",
-        description: "systemd has given {{ $labels.name }} up: it ended by itself and is not started again.",
-        repair: None,
-    },
-    Alert {
-        name: "HostDiskSpaceLow",
-        expr: "instance:node_filesystem_free:ratio < 0.15",
-        lasts: "15m",
-        severity: "warning",
-        summary: "{{ $labels.mountpoint }} on {{ $labels.instance }} has {{ $value | humanizePercentage }} of its space left",
-        description: "The file system {{ $labels.device }} ({{ $labels.fstype }}) has been nearly full for 15 minutes. Cassandra needs room to compact.",
-        repair: None,
-    },
-    Alert {
-        name: "HostDiskSpaceCritical",
-        expr: "instance:node_filesystem_free:ratio < 0.05",
-        lasts: "5m",
-        severity: "critical",
-        summary: "{{ $labels.mountpoint }} on {{ $labels.instance }} is full: {{ $value | humanizePercentage }} left",
-        description: "The file system {{ $labels.device }} ({{ $labels.fstype }}) is about to take no more writes.",
-        repair: None,
-    },
-    Alert {
-        name: "HostDiskFillingUp",
-        expr: "instance:node_filesystem_free:ratio < 0.40 and predict_linear(instance:node_filesystem_free:ratio[6h], 24 * 3600) < 0",
-        lasts: "1h",
-        severity: "warning",
-        summary: "{{ $labels.mountpoint }} on {{ $labels.instance }} will be full within a day",
-        description: "At the pace of the last six hours the file system {{ $labels.device }}, of which {{ $value | humanizePercentage }} is free, is full in less than 24 hours.",
-        repair: None,
-    },
-    Alert {
-        name: "HostCpuHigh",
-        expr: "instance:node_cpu_utilisation:rate5m > 0.90",
-        lasts: "15m",
-        severity: "warning",
-        summary: "The processors of {{ $labels.instance }} are {{ $value | humanizePercentage }} busy",
-        description: "For 15 minutes the processors of {{ $labels.instance }} have been busy more than nine tenths of the time.",
-        repair: None,
-    },
-    Alert {
-        name: "Watchdog",
-        expr: "vector(1)",
-        lasts: "0s",
-        severity: "none",
-        summary: "Prometheus evaluates its rules",
-        description: "It always fires, and nobody is told. When alert-router does not get it any more, people are told of HeartbeatMissing.",
-        repair: None,
-    },
-];
+/// The thresholds of every alert, by its name: `thresholds.toml`.
+#[must_use]
+pub fn thresholds() -> BTreeMap<String, Threshold> {
+    // That it can be read is held by a test.
+    toml::from_str(THRESHOLDS).unwrap_or_default()
+}
 
 /// The names of all alerts.
 #[cfg(test)]
 pub(crate) fn names() -> Vec<&'static str> {
-    ALERTS.iter().map(|it| it.name).collect()
+    alerts().map(|it| it.name).collect()
 }
 
-/// One file for hosts and their agents.
+#[cfg(test)]
+fn alerts() -> impl Iterator<Item = &'static Alert> {
+    GROUPS.iter().flat_map(|it| it.alerts)
+}
+
+/// A file for each group that is wanted.
 pub(crate) fn files(settings: &Settings) -> Vec<File> {
-    let mut text = "# Rendered by `cargo run -p dashboards` from dashboards/src/rules.rs; changes here are lost.\ngroups:\n- name: host.recording\n  rules:\n".to_owned();
-    for rule in RECORDINGS {
-        text.push_str(&format!(
-            "  - record: {}\n    expr: {}\n",
-            rule.record,
-            quoted(rule.expr)
-        ));
+    let is_wanted = |group: &&Group| !settings.without.contains(&group.name);
+    let groups = GROUPS.iter().filter(is_wanted);
+    groups.map(|it| it.render(settings)).collect()
+}
+
+impl Group {
+    fn render(&self, settings: &Settings) -> File {
+        let name = self.name;
+        let mut text = format!(
+            "# Rendered by `cargo run -p dashboards` from dashboards/src/rules; changes here are lost.\ngroups:\n- name: {name}.alerts\n  rules:\n"
+        );
+        for rule in self.recordings {
+            let expr = quoted(rule.expr);
+            text.push_str(&format!("  - record: {}\n    expr: {expr}\n", rule.record));
+        }
+        for alert in self.alerts {
+            text.push_str(&alert.render(settings));
+        }
+        File {
+            name: format!("{name}.rules.yml"),
+            text,
+        }
     }
-    text.push_str("- name: host.alerts\n  rules:\n");
-    for alert in ALERTS {
-        text.push_str(&alert.render(settings));
-    }
-    vec![File {
-        name: "host.rules.yml".to_owned(),
-        text,
-    }]
 }
 
 impl Alert {
     fn render(&self, settings: &Settings) -> String {
-        let lasts = if self.lasts.is_empty() {
-            &settings.agent_down_for
-        } else {
-            self.lasts
+        let limit = settings.thresholds.get(self.name);
+        let lasts = limit.map_or("0s", |it| it.r#for.as_str());
+        let told = |text: &str| quoted(&text.replace("{for}", lasts));
+        let expr = match limit.and_then(|it| it.threshold) {
+            Some(threshold) => Cow::from(self.expr.replace("THRESHOLD", &threshold.to_string())),
+            None => Cow::from(self.expr),
         };
-        let mut annotations = vec![
-            ("summary", self.summary.to_owned()),
-            ("description", self.description.to_owned()),
-            ("runbook_url", settings.runbook(self.name)),
-        ];
-        if let Some(base) = &settings.dashboard_base_url {
-            let link = format!(
-                "{base}/d/scalardl-node?var-cluster={{{{ $labels.cluster }}}}&var-instance={{{{ $labels.instance }}}}"
-            );
-            annotations.push(("dashboard", link));
-        }
-        if let Some(repair) = self.repair.filter(|_| settings.can_start_programs) {
-            annotations.push(("repair", repair.to_owned()));
-        }
         let mut text = format!(
-            "  - alert: {}\n    expr: {}\n    for: {lasts}\n    labels:\n      severity: {}\n    annotations:\n",
+            "  - alert: {}\n    expr: {}\n    for: {lasts}\n    labels:\n      severity: {}\n    annotations:\n      summary: {}\n      description: {}\n      runbook_url: {}\n",
             self.name,
-            quoted(self.expr),
-            self.severity
+            quoted(&expr),
+            self.severity,
+            told(self.summary),
+            told(self.description),
+            quoted(&settings.runbook(self.name)),
         );
-        for (name, value) in annotations {
-            text.push_str(&format!("      {name}: {}\n", quoted(&value)));
+        if let Some(base) = &settings.dashboard_base_url {
+            let dashboard = quoted(&self.dashboard(base));
+            text.push_str(&format!("      dashboard: {dashboard}\n"));
+        }
+        if let Some(repair) = self.repair.filter(|it| settings.can(it)) {
+            text.push_str(&format!("      repair: {}\n", quoted(repair)));
         }
         text
+    }
+
+    fn dashboard(&self, base: &str) -> String {
+        let mut link = format!("{base}/d/scalardl-{}", self.dashboard);
+        // The watchdog is of no network.
+        let cluster = (self.severity != "none").then_some("cluster");
+        let variables = cluster.iter().chain(self.variables);
+        for (at, variable) in variables.enumerate() {
+            let before = if at == 0 { '?' } else { '&' };
+            link.push_str(&format!(
+                "{before}var-{variable}={{{{ $labels.{variable} }}}}"
+            ));
+        }
+        link
     }
 }
 
 /// A text as YAML takes it in double quotes: JSON's form is one of those.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{alerts, thresholds};
+
+    /// Each alert has its own threshold, and none is left over; one is asked for where one is given.
+    #[test]
+    fn every_alert_has_a_threshold() {
+        let thresholds = thresholds();
+        let names: BTreeSet<_> = alerts().map(|it| it.name).collect();
+        assert_eq!(
+            thresholds.keys().map(String::as_str).collect::<Vec<_>>(),
+            names.iter().copied().collect::<Vec<_>>()
+        );
+        for alert in alerts() {
+            let asks = alert.expr.contains("THRESHOLD");
+            let has = thresholds[alert.name].threshold.is_some();
+            assert_eq!(asks, has, "{}", alert.name);
+        }
+    }
+
+    #[test]
+    fn severities() {
+        for alert in alerts() {
+            let known = ["critical", "warning", "info"].contains(&alert.severity);
+            assert_eq!(known, alert.name != "Watchdog", "{}", alert.name);
+        }
+    }
 }
