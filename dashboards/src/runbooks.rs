@@ -7,12 +7,152 @@ pub const RUNBOOKS: &[(&str, &str)] = &[
         include_str!("../../docs/runbooks/AgentDown.md"),
     ),
     (
+        "AgentRestarts",
+        include_str!("../../docs/runbooks/AgentRestarts.md"),
+    ),
+    (
+        "AlertRouterConfigurationRejected",
+        include_str!("../../docs/runbooks/AlertRouterConfigurationRejected.md"),
+    ),
+    (
+        "AlertRouterLimited",
+        include_str!("../../docs/runbooks/AlertRouterLimited.md"),
+    ),
+    (
+        "AlertRouterNotificationsFail",
+        include_str!("../../docs/runbooks/AlertRouterNotificationsFail.md"),
+    ),
+    (
+        "AlertRouterNotificationsWait",
+        include_str!("../../docs/runbooks/AlertRouterNotificationsWait.md"),
+    ),
+    (
+        "AlertRouterRecipientRefused",
+        include_str!("../../docs/runbooks/AlertRouterRecipientRefused.md"),
+    ),
+    (
+        "AlertRouterStorageFails",
+        include_str!("../../docs/runbooks/AlertRouterStorageFails.md"),
+    ),
+    (
+        "AlertRouterTemplateFails",
+        include_str!("../../docs/runbooks/AlertRouterTemplateFails.md"),
+    ),
+    (
+        "CassandraContention",
+        include_str!("../../docs/runbooks/CassandraContention.md"),
+    ),
+    (
+        "CassandraDiskHalfFull",
+        include_str!("../../docs/runbooks/CassandraDiskHalfFull.md"),
+    ),
+    (
+        "CassandraDown",
+        include_str!("../../docs/runbooks/CassandraDown.md"),
+    ),
+    (
+        "CassandraDroppedMessages",
+        include_str!("../../docs/runbooks/CassandraDroppedMessages.md"),
+    ),
+    (
+        "CassandraGcTime",
+        include_str!("../../docs/runbooks/CassandraGcTime.md"),
+    ),
+    (
+        "CassandraHeapHigh",
+        include_str!("../../docs/runbooks/CassandraHeapHigh.md"),
+    ),
+    (
+        "CassandraHintsGrow",
+        include_str!("../../docs/runbooks/CassandraHintsGrow.md"),
+    ),
+    (
+        "CassandraLatencyHigh",
+        include_str!("../../docs/runbooks/CassandraLatencyHigh.md"),
+    ),
+    (
+        "CassandraNodeDown",
+        include_str!("../../docs/runbooks/CassandraNodeDown.md"),
+    ),
+    (
+        "CassandraNotNormal",
+        include_str!("../../docs/runbooks/CassandraNotNormal.md"),
+    ),
+    (
+        "CassandraPendingCompactions",
+        include_str!("../../docs/runbooks/CassandraPendingCompactions.md"),
+    ),
+    (
+        "CassandraQuorumLost",
+        include_str!("../../docs/runbooks/CassandraQuorumLost.md"),
+    ),
+    (
+        "CassandraSchemaDisagreement",
+        include_str!("../../docs/runbooks/CassandraSchemaDisagreement.md"),
+    ),
+    (
+        "CassandraSnapshotsLarge",
+        include_str!("../../docs/runbooks/CassandraSnapshotsLarge.md"),
+    ),
+    (
+        "CassandraStorageExceptions",
+        include_str!("../../docs/runbooks/CassandraStorageExceptions.md"),
+    ),
+    (
+        "CassandraThreadPoolBlocked",
+        include_str!("../../docs/runbooks/CassandraThreadPoolBlocked.md"),
+    ),
+    (
+        "CassandraTimeouts",
+        include_str!("../../docs/runbooks/CassandraTimeouts.md"),
+    ),
+    (
+        "CassandraTombstones",
+        include_str!("../../docs/runbooks/CassandraTombstones.md"),
+    ),
+    (
+        "CassandraUnavailables",
+        include_str!("../../docs/runbooks/CassandraUnavailables.md"),
+    ),
+    (
         "CertificateEndsSoon",
         include_str!("../../docs/runbooks/CertificateEndsSoon.md"),
     ),
     (
+        "CollectorFails",
+        include_str!("../../docs/runbooks/CollectorFails.md"),
+    ),
+    (
+        "EntryCertificateEnds",
+        include_str!("../../docs/runbooks/EntryCertificateEnds.md"),
+    ),
+    (
+        "EntryCertificateEndsSoon",
+        include_str!("../../docs/runbooks/EntryCertificateEndsSoon.md"),
+    ),
+    (
+        "EntryErrorBudgetBurns",
+        include_str!("../../docs/runbooks/EntryErrorBudgetBurns.md"),
+    ),
+    (
+        "EntryErrorBudgetBurnsFast",
+        include_str!("../../docs/runbooks/EntryErrorBudgetBurnsFast.md"),
+    ),
+    (
+        "EntryHostWithoutCertificate",
+        include_str!("../../docs/runbooks/EntryHostWithoutCertificate.md"),
+    ),
+    (
+        "HostClockWrong",
+        include_str!("../../docs/runbooks/HostClockWrong.md"),
+    ),
+    (
         "HostCpuHigh",
         include_str!("../../docs/runbooks/HostCpuHigh.md"),
+    ),
+    (
+        "HostCpuSteal",
+        include_str!("../../docs/runbooks/HostCpuSteal.md"),
     ),
     (
         "HostDiskFillingUp",
@@ -28,16 +168,128 @@ pub const RUNBOOKS: &[(&str, &str)] = &[
     ),
     ("HostDown", include_str!("../../docs/runbooks/HostDown.md")),
     (
+        "HostFilesystemReadOnly",
+        include_str!("../../docs/runbooks/HostFilesystemReadOnly.md"),
+    ),
+    (
+        "HostInodesLow",
+        include_str!("../../docs/runbooks/HostInodesLow.md"),
+    ),
+    (
+        "HostMemoryLow",
+        include_str!("../../docs/runbooks/HostMemoryLow.md"),
+    ),
+    (
+        "HostNotScraped",
+        include_str!("../../docs/runbooks/HostNotScraped.md"),
+    ),
+    (
+        "HostOomKill",
+        include_str!("../../docs/runbooks/HostOomKill.md"),
+    ),
+    (
+        "HostRebooted",
+        include_str!("../../docs/runbooks/HostRebooted.md"),
+    ),
+    (
         "LedgerDown",
         include_str!("../../docs/runbooks/LedgerDown.md"),
+    ),
+    (
+        "LedgerFailures",
+        include_str!("../../docs/runbooks/LedgerFailures.md"),
     ),
     (
         "LedgerFlaps",
         include_str!("../../docs/runbooks/LedgerFlaps.md"),
     ),
     (
+        "LedgerLatencyHigh",
+        include_str!("../../docs/runbooks/LedgerLatencyHigh.md"),
+    ),
+    (
+        "LedgerValidationFailed",
+        include_str!("../../docs/runbooks/LedgerValidationFailed.md"),
+    ),
+    (
+        "LedgersDown",
+        include_str!("../../docs/runbooks/LedgersDown.md"),
+    ),
+    (
+        "PrometheusConfigurationRejected",
+        include_str!("../../docs/runbooks/PrometheusConfigurationRejected.md"),
+    ),
+    (
+        "PrometheusNotDelivering",
+        include_str!("../../docs/runbooks/PrometheusNotDelivering.md"),
+    ),
+    (
+        "PrometheusNotIngesting",
+        include_str!("../../docs/runbooks/PrometheusNotIngesting.md"),
+    ),
+    (
+        "PrometheusRemoteWriteBehind",
+        include_str!("../../docs/runbooks/PrometheusRemoteWriteBehind.md"),
+    ),
+    (
+        "PrometheusRuleFails",
+        include_str!("../../docs/runbooks/PrometheusRuleFails.md"),
+    ),
+    (
+        "PrometheusStorageFails",
+        include_str!("../../docs/runbooks/PrometheusStorageFails.md"),
+    ),
+    (
+        "PrometheusWithoutAlertRouter",
+        include_str!("../../docs/runbooks/PrometheusWithoutAlertRouter.md"),
+    ),
+    (
+        "ScrapeSlow",
+        include_str!("../../docs/runbooks/ScrapeSlow.md"),
+    ),
+    (
         "SystemdServiceFailed",
         include_str!("../../docs/runbooks/SystemdServiceFailed.md"),
+    ),
+    (
+        "TargetDown",
+        include_str!("../../docs/runbooks/TargetDown.md"),
+    ),
+    (
+        "TraefikConfigurationRejected",
+        include_str!("../../docs/runbooks/TraefikConfigurationRejected.md"),
+    ),
+    (
+        "TraefikDown",
+        include_str!("../../docs/runbooks/TraefikDown.md"),
+    ),
+    (
+        "TraefikErrorRateHigh",
+        include_str!("../../docs/runbooks/TraefikErrorRateHigh.md"),
+    ),
+    (
+        "TraefikInstancesDiffer",
+        include_str!("../../docs/runbooks/TraefikInstancesDiffer.md"),
+    ),
+    (
+        "TraefikLatencyHigh",
+        include_str!("../../docs/runbooks/TraefikLatencyHigh.md"),
+    ),
+    (
+        "TraefikProbeFails",
+        include_str!("../../docs/runbooks/TraefikProbeFails.md"),
+    ),
+    (
+        "TraefikRouterBroken",
+        include_str!("../../docs/runbooks/TraefikRouterBroken.md"),
+    ),
+    (
+        "TraefikServerDown",
+        include_str!("../../docs/runbooks/TraefikServerDown.md"),
+    ),
+    (
+        "TraefikServiceWithoutServer",
+        include_str!("../../docs/runbooks/TraefikServiceWithoutServer.md"),
     ),
     ("Watchdog", include_str!("../../docs/runbooks/Watchdog.md")),
 ];

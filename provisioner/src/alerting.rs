@@ -1,9 +1,15 @@
 //! alert-router's configuration, made of config.json's keys about Slack, mail, the pager and the heartbeat.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, bail};
 use daemon::Secret;
+use dashboards::Threshold;
 
 use crate::config::Config;
+
+/// A host that is down is enough to know: what runs on it cannot answer.
+const INHIBITION: &str = "inhibit_rules:\n- source_matchers: [alertname=HostDown]\n  target_matchers: ['alertname!=\"HostDown\"']\n  equal: [cluster, instance]\n";
 
 /// How people are told.
 #[derive(Debug, Default)]
@@ -71,6 +77,29 @@ impl Mail {
     }
 }
 
+/// When alerts fire: as in the file that is built in, but for what config.json says.
+pub(crate) fn thresholds(config: &Config) -> anyhow::Result<BTreeMap<String, Threshold>> {
+    let mut thresholds = dashboards::thresholds();
+    for (name, values) in config.named("alerts") {
+        let threshold = thresholds.get_mut(name).with_context(|| {
+            format!("config.json: alerts.{name}: there is no such alert; docs/alerts.md has all")
+        })?;
+        if let Some(lasts) = values.text("for") {
+            lasts.clone_into(&mut threshold.r#for);
+        }
+        if let Some(text) = values.text("threshold") {
+            if threshold.threshold.is_none() {
+                bail!("config.json: alerts.{name}.threshold: this alert has none, only `for`");
+            }
+            let number = text.parse();
+            threshold.threshold = Some(number.with_context(|| {
+                format!("config.json: alerts.{name}.threshold: {text:?} is no number")
+            })?);
+        }
+    }
+    Ok(thresholds)
+}
+
 /// The file. `author` is the command that writes it, `repairs` are repair commands by their names.
 pub(crate) fn configuration(
     author: &str,
@@ -120,6 +149,7 @@ pub(crate) fn configuration(
     if let Some(pager) = pager {
         text.push_str(&format!("- name: pager\n{pager}"));
     }
+    text.push_str(INHIBITION);
     text.push_str(&format!(
         "heartbeats:\n- matchers: [alertname=Watchdog]\n  timeout: 5m\n  receiver: {told}\n"
     ));

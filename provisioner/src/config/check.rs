@@ -168,9 +168,11 @@ impl Checker<'_> {
     fn text(&mut self, path: &str, holds: Holds, value: &Value) -> Result<String, String> {
         let text = match (holds, value) {
             (_, Value::String(text)) => text.clone(),
-            (Holds::Number, Value::Number(number)) => number.to_string(),
+            (Holds::Number | Holds::Decimal, Value::Number(number)) => number.to_string(),
             (Holds::Switch, Value::Bool(on)) => on.to_string(),
-            (Holds::Number, _) => return Err("expected a number, or a text of one".to_owned()),
+            (Holds::Number | Holds::Decimal, _) => {
+                return Err("expected a number, or a text of one".to_owned());
+            }
             (Holds::Switch, _) => return Err("expected true or false".to_owned()),
             (_, other) => return Err(format!("expected a text, found {}", kind(other))),
         };
@@ -205,6 +207,9 @@ impl Checker<'_> {
             }
             Holds::Number if text.parse::<u32>().is_err() => {
                 return Err(format!("{text:?} is no whole number"));
+            }
+            Holds::Decimal if !text.parse::<f64>().is_ok_and(f64::is_finite) => {
+                return Err(format!("{text:?} is no number"));
             }
             Holds::Switch if !matches!(text.as_str(), "true" | "false") => {
                 return Err(format!("{text:?} is neither true nor false"));

@@ -10,6 +10,8 @@ pub(super) enum Holds {
     Choice(&'static [&'static str]),
     /// A whole number, or a text of one.
     Number,
+    /// A number with a fraction or without, or a text of one.
+    Decimal,
     /// true or false, or a text of one.
     Switch,
     /// A time in Prometheus' form, such as `90d`.
@@ -104,6 +106,19 @@ pub(crate) const LISTENERS: &[&str] = &[
 /// The resource levels of the operational guide.
 pub(crate) const LEVELS: &[&str] = &["entry", "medium", "high", "high-nvme"];
 
+const ALERT: &[Key] = &[
+    key(
+        "for",
+        Holds::Duration,
+        "How long it must be so before people are told.",
+    ),
+    key(
+        "threshold",
+        Holds::Decimal,
+        "Beyond what it fires, in the unit of dashboards/thresholds.toml.",
+    ),
+];
+
 const ARTIFACT: &[Key] = &[
     key(
         "path",
@@ -147,6 +162,11 @@ pub(super) const KEYS: &[Key] = &[
         "alert_email",
         Holds::Text,
         "Who is mailed of alerts; several with commas between them. Needs smtp_smarthost.",
+    ),
+    key(
+        "alerts",
+        Holds::Named(ALERT),
+        "When alerts fire, by their names, where it is not as in dashboards/thresholds.toml.",
     ),
     key(
         "allowed_cidrs",

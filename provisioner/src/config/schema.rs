@@ -49,6 +49,9 @@ fn property(key: &Key) -> Value {
         Holds::Number => {
             json!({"type": ["integer", "string"], "minimum": 0, "pattern": "^[0-9]*$"})
         }
+        Holds::Decimal => {
+            json!({"type": ["number", "string"], "pattern": "^(-?[0-9]+([.][0-9]+)?)?$"})
+        }
         Holds::Switch => json!({"enum": [true, false, "true", "false"]}),
         Holds::Duration => json!({"type": "string", "pattern": "^([0-9]+(y|w|d|h|m|s|ms))*$"}),
         Holds::Size => json!({"type": "string", "pattern": "^([0-9]+[EPTGMK]?B)*$"}),

@@ -25,6 +25,11 @@ pub(super) struct Plan {
     pub(super) hint: Option<String>,
 }
 
+/// Groups of rules, and the parts that they are about.
+const GROUPS: &[(&str, Extra)] = &[("cassandra", Extra::Cassandra), ("traefik", Extra::Traefik)];
+/// Nobody waits for minutes to see an alert of the local network.
+const AT_ONCE: [&str; 3] = ["AgentDown", "HostDown", "LedgerDown"];
+
 /// Works out everything; nothing is written or started.
 pub(super) fn plan(
     state: &State,
@@ -40,9 +45,15 @@ pub(super) fn plan(
             |it| it.trim_end_matches('/').to_owned(),
         ),
         dashboard_base_url: grafana().map(|_| url(ports.get("grafana"))),
-        agent_down_for: "30s".to_owned(),
-        can_start_programs: true,
+        thresholds: thresholds(config)?,
+        repairs: vec!["start"],
+        without: GROUPS
+            .iter()
+            .filter(|it| !with.contains(&it.1))
+            .map(|it| it.0)
+            .collect(),
     });
+    files.insert("rules/expected.rules.yml".to_owned(), expected(with));
     for file in rendered.rules {
         files.insert(format!("rules/{}", file.name), file.text);
     }
@@ -266,6 +277,30 @@ fn prometheus_yml(ports: &Ports, with: &[Extra]) -> String {
             "- job_name: {job}\n  static_configs:\n  - targets: ['127.0.0.1:{}']\n    labels: {{instance: {host}, program: {program}, cluster: local}}\n",
             ports.get(program)
         ));
+    }
+    text
+}
+
+/// When alerts fire here: as on hosts, but for those that people want to see in a trial.
+fn thresholds(config: &Config) -> anyhow::Result<BTreeMap<String, dashboards::Threshold>> {
+    let mut thresholds = alerting::thresholds(config)?;
+    let own: Vec<&str> = config.named("alerts").map(|it| it.0).collect();
+    for name in AT_ONCE.iter().filter(|it| !own.contains(it)) {
+        if let Some(threshold) = thresholds.get_mut(*name) {
+            "30s".clone_into(&mut threshold.r#for);
+        }
+    }
+    Ok(thresholds)
+}
+
+/// What should be there, as on hosts (`roles/monitor/expected.rs`): this one host, and a Cassandra of one node.
+fn expected(with: &[Extra]) -> String {
+    let host = quoted(&host_name());
+    let mut text = format!(
+        "# Written by `provisioner local up`; changes are lost.\ngroups:\n- name: scalar_dl.expected\n  rules:\n  - record: scalar_dl:expected_host\n    expr: vector(1)\n    labels: {{cluster: local, instance: {host}, role: local, target: '127.0.0.1:22'}}\n"
+    );
+    if with.contains(&Extra::Cassandra) {
+        text.push_str("  - record: scalar_dl:expected_hosts\n    expr: vector(1)\n    labels: {cluster: local, role: cassandra}\n");
     }
     text
 }

@@ -8,12 +8,17 @@ mod prometheus;
 use client::Url;
 
 use super::{Place, port, socket};
-use crate::network::{Network, Node, Role};
+use crate::{
+    alerting,
+    network::{Network, Node, Role},
+};
 
-const RUNBOOKS: &str =
-    "https://github.com/scalar-labs/scalar-dl-monitoring/blob/main/docs/runbooks/{alert}.md";
-/// Longer than one scrape that fails, or the restart of an agent.
-const AGENT_DOWN_FOR: &str = "2m";
+/// Groups of rules, and the roles that they are about.
+const GROUPS: &[(&str, Role)] = &[
+    ("cassandra", Role::Cassandra),
+    ("ledger", Role::ScalarDl),
+    ("traefik", Role::Traefik),
+];
 
 pub(super) fn add(place: &mut Place<'_>) -> anyhow::Result<()> {
     let rendered = dashboards::render(&settings(place.network)?);
@@ -58,12 +63,20 @@ pub(super) fn settings(network: &Network) -> anyhow::Result<dashboards::Settings
         Some(monitor) if !config.leaves_out("grafana") => Some(url(network, monitor, "grafana")?),
         _ => None,
     };
-    let runbooks = config.text("runbook_base_url").unwrap_or(RUNBOOKS);
+    let runbooks = config
+        .text("runbook_base_url")
+        .unwrap_or(dashboards::PUBLIC_RUNBOOKS);
+    let has = |role| network.nodes.iter().any(|it| it.roles.contains(&role));
+    let without = GROUPS.iter().filter(|it| !has(it.1)).map(|it| it.0);
+    let has_router = alert_routers(network).next().is_some();
     Ok(dashboards::Settings {
         runbook_base_url: runbooks.trim_end_matches('/').to_owned(),
         dashboard_base_url: grafana,
-        agent_down_for: AGENT_DOWN_FOR.to_owned(),
-        can_start_programs: true,
+        thresholds: alerting::thresholds(config)?,
+        repairs: alert_router::COMMANDS.iter().map(|it| it.0).collect(),
+        without: without
+            .chain((!has_router).then_some("alert-router"))
+            .collect(),
     })
 }
 

@@ -20,6 +20,15 @@ const PACE: Pace = Pace {
     interval: "1m",
 };
 
+/// What an alert's `repair` may begin with, and what it becomes. `instance` is the alert's label; other placeholders are words of its
+/// annotation, which may name another node.
+pub(super) const COMMANDS: &[(&str, &str)] = &[
+    ("install", "install {nodes}"),
+    ("recover", "recover {node}"),
+    ("rolling-restart", "rolling-restart {which}"),
+    ("start", "start {instance} {program}"),
+];
+
 pub(super) fn add(place: &mut Place<'_>) -> anyhow::Result<()> {
     let arguments = vec![
         format!("--config.file={CONFIGURATION}/{NAME}/{FILE}"),
@@ -38,12 +47,10 @@ pub(super) fn add(place: &mut Place<'_>) -> anyhow::Result<()> {
         "provisioner install",
         &Ways::of(place.config())?,
         PACE,
-        // `instance` would be the alert's label; other placeholders are words of its annotation, which may name another node.
-        &[
-            ("install", command("install {node}")),
-            ("recover", command("recover {node}")),
-            ("start", command("start {instance} {program}")),
-        ],
+        &COMMANDS
+            .iter()
+            .map(|(name, words)| (*name, command(words)))
+            .collect::<Vec<_>>(),
     );
     place.secret(NAME, FILE, text);
     place.state(NAME);
