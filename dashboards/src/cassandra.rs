@@ -97,7 +97,9 @@ fn latency(title: &'static str, operation: &str, description: &'static str) -> P
 
 fn by_operation(title: &'static str, metric: &str, description: &'static str) -> Panel {
     Panel::lines(title, "ops", description).query(
-        &format!("sum by (cluster, instance, operation) (rate({metric}{{SELECT}}[$__rate_interval]))"),
+        &format!(
+            "sum by (cluster, instance, operation) (rate({metric}{{SELECT}}[$__rate_interval]))"
+        ),
         "{{instance}} {{operation}}",
     )
 }
@@ -122,10 +124,12 @@ fn requests() -> Row {
 }
 
 fn top(title: &'static str, unit: &'static str, expr: &str, description: &'static str) -> Panel {
-    Panel::bars(title, unit, description).leads_to("node").query(
-        &format!("sort_desc(topk by (cluster) (10, {expr}))"),
-        "{{instance}}",
-    )
+    Panel::bars(title, unit, description)
+        .leads_to("node")
+        .query(
+            &format!("sort_desc(topk by (cluster) (10, {expr}))"),
+            "{{instance}}",
+        )
 }
 
 fn worst_nodes() -> Row {
@@ -148,7 +152,7 @@ fn reads() -> Row {
         panels: vec![
             Panel::lines("Local reads", "s", "How long reads of a node's own data take (p99), without the network and other replicas.")
                 .query("cassandra_node_operation_latency_seconds{quantile=\"0.99\",operation=\"read\",SELECT}", "{{instance}} read")
-                .query("cassandra_node_operation_latency_seconds{quantile=\"0.99\",operation=\"range\",SELECT}", "{{instance}} range"),
+                .query("cassandra_node_operation_latency_seconds{quantile=\"0.99\",operation=\"range_read\",SELECT}", "{{instance}} range"),
             Panel::lines("SSTables per read", "none", "Files that a read has to look into (p99). More than ten: compaction is behind, or does not suit the table.")
                 .query("cassandra_node_sstables_per_read{quantile=\"0.99\",SELECT}", "{{instance}}"),
             Panel::lines("Tombstones per read", "none", "Deleted rows that a read has to pass (p99). Thousands: reads will be refused.")
@@ -251,7 +255,8 @@ fn messages() -> Row {
             Panel::lines("Hints delivered", "ops", "What became of hints once the member was up again.")
                 .query("rate(cassandra_hints_succeeded_total{SELECT}[$__rate_interval])", "{{instance}} delivered")
                 .query("rate(cassandra_hints_failed_total{SELECT}[$__rate_interval])", "{{instance}} failed")
-                .query("rate(cassandra_hints_timed_out_total{SELECT}[$__rate_interval])", "{{instance}} timed out"),
+                .query("rate(cassandra_hints_timed_out_total{SELECT}[$__rate_interval])", "{{instance}} timed out")
+                .without("cassandra_hints_succeeded_total", "nodes that have had hints to deliver since their start"),
             Panel::lines("Between nodes", "Bps", "Bytes a second that nodes sent each other, by peer.")
                 .size(12, 8)
                 .query("sum by (cluster, instance, peer) (rate(cassandra_connection_sent_bytes_total{SELECT}[$__rate_interval]))", "{{instance}} to {{peer}}")
@@ -280,7 +285,8 @@ fn repair() -> Row {
             Panel::lines("Bytes of streams", "Bps", "Bytes a second that came and went by streams.")
                 .size(12, 8)
                 .query("rate(cassandra_streaming_all_incoming_bytes_total{SELECT}[$__rate_interval])", "{{instance}} came")
-                .query("rate(cassandra_streaming_all_outgoing_bytes_total{SELECT}[$__rate_interval])", "{{instance}} went"),
+                .query("rate(cassandra_streaming_all_outgoing_bytes_total{SELECT}[$__rate_interval])", "{{instance}} went")
+                .without("cassandra_streaming_all_incoming_bytes_total", "nodes that have streamed since their start"),
             Panel::lines("Exceptions", "none", "Errors that Cassandra had no answer to, since the node was started. Its log says what they were.")
                 .size(12, 8)
                 .query("cassandra_storage_exceptions_total{SELECT}", "{{instance}}"),

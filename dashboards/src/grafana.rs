@@ -346,9 +346,14 @@ impl Dashboard {
         // An alert of a whole cluster has no instance.
         let chosen = "cluster=~\"$cluster\",instance=~\"$instance\"";
         let firing = "ALERTS{alertstate=\"firing\",severity!=\"none\",cluster=~\"$cluster\",instance=~\"$instance|\"}";
-        let restarts = ["process_start_time_seconds", "cassandra_jvm_start_time_seconds", "traefik_api_start_time_seconds", "node_boot_time_seconds"]
-            .map(|it| format!("changes({it}{{{chosen}}}[2m]) > 0"))
-            .join(" or ");
+        let restarts = [
+            "process_start_time_seconds",
+            "cassandra_jvm_start_time_seconds",
+            "traefik_api_start_time_seconds",
+            "node_boot_time_seconds",
+        ]
+        .map(|it| format!("changes({it}{{{chosen}}}[2m]) > 0"))
+        .join(" or ");
         json!({
             "annotations": {"list": [
                 annotation("Firing alerts", firing, "{{alertname}} {{instance}}", "red"),
@@ -421,7 +426,7 @@ impl Dashboard {
             };
             let mut it = json!({
                 "allValue": ".*", "current": {"selected": true, "text": ["All"], "value": ["$__all"]}, "datasource": datasource(),
-                "definition": query, "hide": 0, "includeAll": true, "label": title, "multi": true, "name": name, "options": [],
+                "hide": 0, "includeAll": true, "label": title, "multi": true, "name": name, "options": [],
                 "query": {"query": query, "refId": "variable"}, "refresh": 2, "regex": "", "skipUrlSync": false, "sort": 1, "type": "query",
             });
             // Where a data centre is chosen, all instances are those of it, not whatever there is.
@@ -619,7 +624,10 @@ impl Panel {
                     map.insert("links".to_owned(), self.links());
                 }
                 Draw::Timeline => {
-                    map.insert("custom".to_owned(), json!({"fillOpacity": 80, "lineWidth": 0, "spanNulls": false}));
+                    map.insert(
+                        "custom".to_owned(),
+                        json!({"fillOpacity": 80, "lineWidth": 0}),
+                    );
                 }
                 Draw::Table => {
                     map.insert("custom".to_owned(), json!({

@@ -130,28 +130,57 @@ fn rests_on() -> Row {
 
 fn jvm() -> Row {
     // The library that tells of the JVM has called these by two names.
-    let heap =
-        |what| format!("{{__name__=~\"jvm_memory_bytes_{what}|jvm_memory_{what}_bytes\",area=\"heap\",SELECT}}");
+    let heap = |what| {
+        format!(
+            "{{__name__=~\"jvm_memory_bytes_{what}|jvm_memory_{what}_bytes\",area=\"heap\",SELECT}}"
+        )
+    };
     Row {
         title: "Process and JVM",
         panels: vec![
-            Panel::lines("Heap", "bytes", "What the heap holds, and how large it may become.")
-                .query(&heap("used"), "{{instance}} used")
-                .query(&heap("max"), "{{instance}} limit")
-                .without("jvm_memory_bytes_used", JVM),
-            Panel::lines("Garbage collection", "percentunit", "Part of the time that collections took.")
-                .max(1.0)
-                .query("rate(jvm_gc_collection_seconds_sum{SELECT}[$__rate_interval])", "{{instance}} {{gc}}")
-                .without("jvm_gc_collection_seconds_sum", JVM),
-            Panel::lines("Threads", "none", "Threads of the JVM. Growth without end: calls hang.")
-                .query("jvm_threads_current{SELECT}", "{{instance}}")
-                .without("jvm_threads_current", JVM),
-            Panel::lines("Uptime", "s", "Time since each ledger was started.")
-                .query("time() - process_start_time_seconds{job=\"scalardl\",SELECT}", "{{instance}}"),
-            Panel::lines("CPU", "none", "Processors that each ledger used.")
-                .query("rate(process_cpu_seconds_total{job=\"scalardl\",SELECT}[$__rate_interval])", "{{instance}}"),
-            Panel::lines("Scrapes", "s", "How long Prometheus waits for a ledger's metrics.")
-                .query("scrape_duration_seconds{job=\"scalardl\",SELECT}", "{{instance}}"),
+            Panel::lines(
+                "Heap",
+                "bytes",
+                "What the heap holds, and how large it may become.",
+            )
+            .query(&heap("used"), "{{instance}} used")
+            .query(&heap("max"), "{{instance}} limit")
+            .without("jvm_memory_bytes_used", JVM),
+            Panel::lines(
+                "Garbage collection",
+                "percentunit",
+                "Part of the time that collections took.",
+            )
+            .max(1.0)
+            .query(
+                "rate(jvm_gc_collection_seconds_sum{SELECT}[$__rate_interval])",
+                "{{instance}} {{gc}}",
+            )
+            .without("jvm_gc_collection_seconds_sum", JVM),
+            Panel::lines(
+                "Threads",
+                "none",
+                "Threads of the JVM. Growth without end: calls hang.",
+            )
+            .query("jvm_threads_current{SELECT}", "{{instance}}")
+            .without("jvm_threads_current", JVM),
+            Panel::lines("Uptime", "s", "Time since each ledger was started.").query(
+                "time() - process_start_time_seconds{job=\"scalardl\",SELECT}",
+                "{{instance}}",
+            ),
+            Panel::lines("CPU", "none", "Processors that each ledger used.").query(
+                "rate(process_cpu_seconds_total{job=\"scalardl\",SELECT}[$__rate_interval])",
+                "{{instance}}",
+            ),
+            Panel::lines(
+                "Scrapes",
+                "s",
+                "How long Prometheus waits for a ledger's metrics.",
+            )
+            .query(
+                "scrape_duration_seconds{job=\"scalardl\",SELECT}",
+                "{{instance}}",
+            ),
         ],
     }
 }

@@ -182,24 +182,62 @@ fn processes() -> Row {
     Row {
         title: "Processes",
         panels: vec![
-            Panel::lines("Memory", "bytes", "Memory of each agent and of Prometheus.")
-                .query("process_resident_memory_bytes{SELECT}", "{{instance}} {{job}}"),
-            Panel::lines("CPU", "percentunit", "Processor time of each agent and of Prometheus.")
-                .query("rate(process_cpu_seconds_total{SELECT}[$__rate_interval])", "{{instance}} {{job}}"),
-            Panel::lines("Files", "percentunit", "Part of the files that each may have open.")
-                .max(1.0)
-                .query("process_open_fds{SELECT} / process_max_fds{SELECT}", "{{instance}} {{job}}"),
+            Panel::lines("Memory", "bytes", "Memory of each agent and of Prometheus.").query(
+                "process_resident_memory_bytes{SELECT}",
+                "{{instance}} {{job}}",
+            ),
+            Panel::lines(
+                "CPU",
+                "percentunit",
+                "Processor time of each agent and of Prometheus.",
+            )
+            .query(
+                "rate(process_cpu_seconds_total{SELECT}[$__rate_interval])",
+                "{{instance}} {{job}}",
+            ),
+            Panel::lines(
+                "Files",
+                "percentunit",
+                "Part of the files that each may have open.",
+            )
+            .max(1.0)
+            .query(
+                "process_open_fds{SELECT} / process_max_fds{SELECT}",
+                "{{instance}} {{job}}",
+            ),
             Panel::lines("Uptime", "s", "Time since each was started.")
                 .size(12, 8)
-                .query("time() - process_start_time_seconds{SELECT}", "{{instance}} {{job}}"),
-            Panel::stat("Versions", "none", "Agents by version.")
-                .size(12, 8)
-                .neutral()
-                .query("count by (cluster, version) (node_exporter_build_info{SELECT})", "node-exporter {{version}}")
-                .query("count by (cluster, version) (cassandra_exporter_build_info{SELECT})", "cassandra-exporter {{version}}")
-                .query("count by (cluster, version) (traefik_exporter_build_info{SELECT})", "traefik-exporter {{version}}")
-                .query("count by (cluster, version) (alertmanager_build_info{SELECT})", "alert-router {{version}}")
-                .query("count by (cluster, version) (prometheus_build_info{SELECT})", "Prometheus {{version}}"),
+                .query(
+                    "time() - process_start_time_seconds{SELECT}",
+                    "{{instance}} {{job}}",
+                ),
+            Panel::stat(
+                "Versions",
+                "none",
+                "Agents by version. Two of one kind for long: somebody was forgotten.",
+            )
+            .size(12, 8)
+            .neutral()
+            .query(
+                "count by (cluster, version) (node_exporter_build_info{SELECT})",
+                "node-exporter {{version}}",
+            )
+            .query(
+                "count by (cluster, version) (cassandra_exporter_build_info{SELECT})",
+                "cassandra-exporter {{version}}",
+            )
+            .query(
+                "count by (cluster, version) (traefik_exporter_build_info{SELECT})",
+                "traefik-exporter {{version}}",
+            )
+            .query(
+                "count by (cluster, version) (alertmanager_build_info{SELECT})",
+                "alert-router {{version}}",
+            )
+            .query(
+                "count by (cluster, version) (prometheus_build_info{SELECT})",
+                "Prometheus {{version}}",
+            ),
         ],
     }
 }

@@ -207,30 +207,64 @@ fn differences() -> Row {
     Row {
         title: "Differences",
         panels: vec![
-            Panel::lines("Clock against its time server", "s", "How far the kernel's clock is from the time server's.")
-                .size(12, 8)
-                .signed()
-                .query("node_timex_offset_seconds{SELECT}", "{{instance}}"),
-            Panel::lines("Uptime", "s", "Time since each host was started. A fall that nobody planned is a crash.")
-                .size(12, 8)
-                .query("node_time_seconds{SELECT} - node_boot_time_seconds{SELECT}", "{{instance}}"),
-            Panel::stat("Kernels", "none", "Hosts by kernel. More than one for long: somebody was forgotten.")
-                .size(12, 5)
-                .neutral()
-                .query("count by (cluster, release) (node_uname_info{SELECT})", "{{release}}"),
+            Panel::lines(
+                "Clock against its time server",
+                "s",
+                "How far the kernel's clock is from the time server's.",
+            )
+            .size(12, 8)
+            .signed()
+            .query("node_timex_offset_seconds{SELECT}", "{{instance}}"),
+            Panel::lines(
+                "Uptime",
+                "s",
+                "Time since each host was started. A fall that nobody planned is a crash.",
+            )
+            .size(12, 8)
+            .query(
+                "node_time_seconds{SELECT} - node_boot_time_seconds{SELECT}",
+                "{{instance}}",
+            ),
+            Panel::stat(
+                "Kernels",
+                "none",
+                "Hosts by kernel. More than one for long: somebody was forgotten.",
+            )
+            .size(12, 5)
+            .neutral()
+            .query(
+                "count by (cluster, release) (node_uname_info{SELECT})",
+                "{{release}}",
+            ),
             Panel::stat("Distributions", "none", "Hosts by distribution.")
                 .size(12, 5)
                 .neutral()
-                .query("count by (cluster, pretty_name) (node_os_info{SELECT})", "{{pretty_name}}"),
+                .query(
+                    "count by (cluster, pretty_name) (node_os_info{SELECT})",
+                    "{{pretty_name}}",
+                ),
             Panel::stat("Agents", "none", "Hosts by version of node-exporter.")
                 .size(24, 4)
                 .neutral()
-                .query("count by (cluster, version) (node_exporter_build_info{SELECT})", "{{version}}"),
-            Panel::lines("Failed units", "none", "Units of systemd that have failed, by host.")
-                .size(24, 6)
-                .draw(Draw::Lines)
-                .query("node_systemd_units{state=\"failed\",SELECT}", "{{instance}}")
-                .without("node_systemd_units", "hosts where node-exporter asks systemd"),
+                .query(
+                    "count by (cluster, version) (node_exporter_build_info{SELECT})",
+                    "{{version}}",
+                ),
+            Panel::lines(
+                "Failed units",
+                "none",
+                "Units of systemd that have failed, by host.",
+            )
+            .size(24, 6)
+            .draw(Draw::Lines)
+            .query(
+                "node_systemd_units{state=\"failed\",SELECT}",
+                "{{instance}}",
+            )
+            .without(
+                "node_systemd_units",
+                "hosts where node-exporter asks systemd",
+            ),
         ],
     }
 }

@@ -24,7 +24,8 @@ pub(crate) fn dashboard() -> Dashboard {
 }
 
 /// Requests of clients by Traefik's access log, its own pages left out.
-pub(crate) const REQUESTS: &str = "sum by (cluster) (rate(traefik_access_log_requests_total{SELECT}[$__rate_interval]))";
+pub(crate) const REQUESTS: &str =
+    "sum by (cluster) (rate(traefik_access_log_requests_total{SELECT}[$__rate_interval]))";
 pub(crate) const ERRORS: &str = "sum by (cluster) (rate(traefik_access_log_requests_total{code=\"5xx\",SELECT}[$__rate_interval])) / (sum by (cluster) (rate(traefik_access_log_requests_total{SELECT}[$__rate_interval])) > 0)";
 pub(crate) const SLOWEST: &str = "histogram_quantile(0.99, sum by (cluster, le) (rate(traefik_access_log_request_duration_seconds_bucket{SELECT}[$__rate_interval])))";
 pub(crate) const NO_TRAFFIC: &str = "nobody sends requests";
@@ -93,10 +94,7 @@ fn glance() -> Row {
 fn alerts_now() -> Row {
     Row {
         title: "Alerts now",
-        panels: vec![
-            alerts::table().size(14, 9),
-            alerts::timeline().size(10, 9),
-        ],
+        panels: vec![alerts::table().size(14, 9), alerts::timeline().size(10, 9)],
     }
 }
 

@@ -37,10 +37,18 @@ pub(crate) fn dashboard() -> Dashboard {
 
 /// Stands for what the variables choose.
 fn chosen(expr: &str) -> String {
-    expr.replace(
-        "TABLES",
-        "keyspace=~\"$keyspace\",table=~\"$table\",SELECT",
-    )
+    expr.replace("TABLES", "keyspace=~\"$keyspace\",table=~\"$table\",SELECT")
+        .replace("KEYSPACES", "keyspace=~\"$keyspace\",SELECT")
+}
+
+/// What is told of keyspaces alone.
+fn of_keyspace(
+    title: &'static str,
+    unit: &'static str,
+    expr: &str,
+    description: &'static str,
+) -> Panel {
+    Panel::lines(title, unit, description).query(&chosen(expr), "{{instance}} {{keyspace}}")
 }
 
 fn lines(title: &'static str, unit: &'static str, expr: &str, description: &'static str) -> Panel {
@@ -84,12 +92,50 @@ fn worst() -> Row {
     Row {
         title: "Tables, the worst first",
         panels: vec![
-            top("Slowest reads", "s", "p99 of local reads, of the worst node.", &format!("max {by} (cassandra_table_operation_latency_seconds{{quantile=\"0.99\",operation=\"read\",TABLES}})")),
-            top("Slowest writes", "s", "p99 of local writes, of the worst node.", &format!("max {by} (cassandra_table_operation_latency_seconds{{quantile=\"0.99\",operation=\"write\",TABLES}})")),
-            top("Most data", "bytes", "Live data on disk, of all nodes.", &format!("sum {by} (cassandra_table_live_disk_space_used_bytes{{TABLES}})")),
-            top("Most tombstones", "none", "Deleted rows that a read passes (p99), of the worst node.", &format!("max {by} (cassandra_table_tombstones_scanned{{quantile=\"0.99\",TABLES}})")),
-            top("Largest partitions", "bytes", "The largest partition of each table.", &format!("max {by} (cassandra_table_max_partition_size_bytes{{TABLES}})")),
-            top("Most SSTables per read", "none", "Files that a read looks into (p99), of the worst node.", &format!("max {by} (cassandra_table_sstables_per_read{{quantile=\"0.99\",TABLES}})")),
+            top(
+                "Slowest reads",
+                "s",
+                "p99 of local reads, of the worst node.",
+                &format!(
+                    "max {by} (cassandra_table_operation_latency_seconds{{quantile=\"0.99\",operation=\"read\",TABLES}})"
+                ),
+            ),
+            top(
+                "Slowest writes",
+                "s",
+                "p99 of local writes, of the worst node.",
+                &format!(
+                    "max {by} (cassandra_table_operation_latency_seconds{{quantile=\"0.99\",operation=\"write\",TABLES}})"
+                ),
+            ),
+            top(
+                "Most data",
+                "bytes",
+                "Live data on disk, of all nodes.",
+                &format!("sum {by} (cassandra_table_live_disk_space_used_bytes{{TABLES}})"),
+            ),
+            top(
+                "Most tombstones",
+                "none",
+                "Deleted rows that a read passes (p99), of the worst node.",
+                &format!(
+                    "max {by} (cassandra_table_tombstones_scanned{{quantile=\"0.99\",TABLES}})"
+                ),
+            ),
+            top(
+                "Largest partitions",
+                "bytes",
+                "The largest partition of each table.",
+                &format!("max {by} (cassandra_table_max_partition_size_bytes{{TABLES}})"),
+            ),
+            top(
+                "Most SSTables per read",
+                "none",
+                "Files that a read looks into (p99), of the worst node.",
+                &format!(
+                    "max {by} (cassandra_table_sstables_per_read{{quantile=\"0.99\",TABLES}})"
+                ),
+            ),
         ],
     }
 }
@@ -101,13 +147,18 @@ fn operations() -> Row {
             "{{instance}} {{keyspace}}.{{table}} {{operation}}",
         )
     };
+    // Of single tables the exporter tells the metrics that matter most; the others are its keyspaces', unless it is asked for all.
+    let at_coordinator = |title, unit, description, expr: &str| {
+        Panel::lines(title, unit, description)
+            .query(&chosen(expr), "{{instance}} {{keyspace}} {{operation}}")
+    };
     Row {
         title: "Operations",
         panels: vec![
             by_operation("Operations", "ops", "Local operations a second, by table; only those that there are.", "rate(cassandra_table_operation_latency_seconds_count{TABLES}[$__rate_interval]) > 0")
                 .rare("nobody uses the tables"),
             by_operation("p99 of operations", "s", "How long the slowest hundredth of local operations takes at least.", "cassandra_table_operation_latency_seconds{quantile=\"0.99\",operation=~\"read|write|range\",TABLES}"),
-            by_operation("p99 at the coordinator", "s", "How long the slowest hundredth of the reads takes at least, with the network and all replicas that are needed.", "cassandra_table_coordinator_latency_seconds{quantile=\"0.99\",TABLES}"),
+            at_coordinator("p99 at the coordinator", "s", "How long the slowest hundredth of the reads takes at least, with the network and all replicas that are needed.", "cassandra_keyspace_coordinator_latency_seconds{quantile=\"0.99\",KEYSPACES}"),
         ],
     }
 }
@@ -116,12 +167,44 @@ fn reads() -> Row {
     Row {
         title: "Reads",
         panels: vec![
-            lines("SSTables per read", "none", "cassandra_table_sstables_per_read{quantile=\"0.99\",TABLES}", "Files that a read looks into (p99). More than ten: compaction is behind, or does not suit the table."),
-            lines("Tombstones per read", "none", "cassandra_table_tombstones_scanned{quantile=\"0.99\",TABLES}", "Deleted rows that a read passes (p99). Thousands: rows are deleted where they are read again."),
-            lines("Rows per read", "none", "cassandra_table_live_rows_scanned{quantile=\"0.99\",TABLES}", "Rows that a read finds (p99)."),
-            lines("Bloom filters wrong", "percentunit", "cassandra_table_bloom_filter_false_ratio{TABLES}", "Part of the looks at files that were in vain.").max(1.0),
-            lines("Key cache hit", "percentunit", "cassandra_table_key_cache_hit_ratio{TABLES}", "Part of the looks into the key cache that found something.").max(1.0),
-            lines("Speculative retries", "ops", "rate(cassandra_table_speculative_retries_total{TABLES}[$__rate_interval])", "Reads that were sent to one more replica, as the first was slow."),
+            lines(
+                "SSTables per read",
+                "none",
+                "cassandra_table_sstables_per_read{quantile=\"0.99\",TABLES}",
+                "Files that a read looks into (p99). More than ten: compaction is behind, or does not suit the table.",
+            ),
+            lines(
+                "Tombstones per read",
+                "none",
+                "cassandra_table_tombstones_scanned{quantile=\"0.99\",TABLES}",
+                "Deleted rows that a read passes (p99). Thousands: rows are deleted where they are read again.",
+            ),
+            lines(
+                "Rows per read",
+                "none",
+                "cassandra_table_live_rows_scanned{quantile=\"0.99\",TABLES}",
+                "Rows that a read finds (p99).",
+            ),
+            lines(
+                "Bloom filters wrong",
+                "percentunit",
+                "cassandra_table_bloom_filter_false_ratio{TABLES}",
+                "Part of the looks at files that were in vain.",
+            )
+            .max(1.0),
+            of_keyspace(
+                "Key cache hit",
+                "percentunit",
+                "cassandra_keyspace_key_cache_hit_ratio{KEYSPACES}",
+                "Part of the looks into the key cache that found something.",
+            )
+            .max(1.0),
+            of_keyspace(
+                "Speculative retries",
+                "ops",
+                "rate(cassandra_keyspace_speculative_retries_total{KEYSPACES}[$__rate_interval])",
+                "Reads that were sent to one more replica, as the first was slow.",
+            ),
         ],
     }
 }
@@ -132,15 +215,15 @@ fn size() -> Row {
         panels: vec![
             lines("Live data", "bytes", "cassandra_table_live_disk_space_used_bytes{TABLES}", "Data on disk that reads may still find."),
             lines("All data", "bytes", "cassandra_table_total_disk_space_used_bytes{TABLES}", "Data on disk with what compactions will remove."),
-            lines("Snapshots", "bytes", "cassandra_table_snapshots_size_bytes{TABLES}", "What snapshots hold. Those that nobody needs fill the disk."),
+            of_keyspace("Snapshots", "bytes", "cassandra_keyspace_snapshots_size_bytes{KEYSPACES}", "What snapshots hold. Those that nobody needs fill the disk."),
             lines("Largest partition", "bytes", "cassandra_table_max_partition_size_bytes{TABLES}", "Size of the largest partition."),
-            lines("Partitions", "none", "cassandra_table_estimated_partitions{TABLES}", "About how many partitions there are."),
+            of_keyspace("Partitions", "none", "cassandra_keyspace_estimated_partitions{KEYSPACES}", "About how many partitions there are."),
             lines("Memtables", "bytes", "cassandra_table_memtable_live_data_size_bytes{TABLES}", "Data that is not in files yet."),
             Panel::lines("Partitions by size", "bytes", "Size that half, all but five, and all but one in a hundred of the partitions are below.")
                 .size(12, 8)
-                .query(&chosen("histogram_quantile(0.5, sum by (cluster, keyspace, table, le) (cassandra_table_estimated_partition_size_bytes_bucket{TABLES}))"), "{{keyspace}}.{{table}} p50")
-                .query(&chosen("histogram_quantile(0.99, sum by (cluster, keyspace, table, le) (cassandra_table_estimated_partition_size_bytes_bucket{TABLES}))"), "{{keyspace}}.{{table}} p99"),
-            lines("Compression", "percentunit", "cassandra_table_compression_ratio{TABLES}", "Size on disk as a part of the size of the data. Below zero: nothing is compressed yet.").size(12, 8).signed(),
+                .query(&chosen("histogram_quantile(0.5, sum by (cluster, keyspace, le) (cassandra_keyspace_estimated_partition_size_bytes_bucket{KEYSPACES}))"), "{{keyspace}} p50")
+                .query(&chosen("histogram_quantile(0.99, sum by (cluster, keyspace, le) (cassandra_keyspace_estimated_partition_size_bytes_bucket{KEYSPACES}))"), "{{keyspace}} p99"),
+            of_keyspace("Compression", "percentunit", "cassandra_keyspace_compression_ratio{KEYSPACES}", "Size on disk as a part of the size of the data. Below zero: nothing is compressed yet.").size(12, 8).signed(),
         ],
     }
 }
@@ -149,11 +232,38 @@ fn compaction() -> Row {
     Row {
         title: "Compaction",
         panels: vec![
-            lines("Waiting", "none", "cassandra_table_pending_compactions{TABLES}", "Compactions that wait."),
-            lines("SSTables", "none", "cassandra_table_live_sstables{TABLES}", "Files of each table."),
-            lines("Written", "Bps", "rate(cassandra_table_compaction_written_bytes_total{TABLES}[$__rate_interval])", "Bytes that compactions wrote a second."),
-            lines("Flushed", "Bps", "rate(cassandra_table_flushed_bytes_total{TABLES}[$__rate_interval])", "Bytes that flushes of memtables wrote a second.").size(12, 8),
-            lines("Flushes that wait", "none", "cassandra_table_pending_flushes{TABLES}", "Memtables that wait to be written.").size(12, 8),
+            lines(
+                "Waiting",
+                "none",
+                "cassandra_table_pending_compactions{TABLES}",
+                "Compactions that wait.",
+            ),
+            lines(
+                "SSTables",
+                "none",
+                "cassandra_table_live_sstables{TABLES}",
+                "Files of each table that are read. Growth: compaction is behind.",
+            ),
+            of_keyspace(
+                "Written",
+                "Bps",
+                "rate(cassandra_keyspace_compaction_written_bytes_total{KEYSPACES}[$__rate_interval])",
+                "Bytes that compactions wrote a second.",
+            ),
+            of_keyspace(
+                "Flushed",
+                "Bps",
+                "rate(cassandra_keyspace_flushed_bytes_total{KEYSPACES}[$__rate_interval])",
+                "Bytes that flushes of memtables wrote a second.",
+            )
+            .size(12, 8),
+            lines(
+                "Flushes that wait",
+                "none",
+                "cassandra_table_pending_flushes{TABLES}",
+                "Memtables that wait to be written.",
+            )
+            .size(12, 8),
         ],
     }
 }
@@ -162,9 +272,25 @@ fn repair() -> Row {
     Row {
         title: "Repair",
         panels: vec![
-            lines("Repaired", "percentunit", "cassandra_table_repaired_ratio{TABLES}", "Part of the data that incremental repairs have marked. Full repairs mark nothing.").max(1.0),
-            lines("Mended by reads", "ops", "rate(cassandra_table_read_repair_requests_total{TABLES}[$__rate_interval])", "Reads that found replicas to differ."),
-            lines("Dropped writes", "ops", "rate(cassandra_table_dropped_mutations_total{TABLES}[$__rate_interval])", "Writes that came too late. Their rows differ until a repair."),
+            lines(
+                "Repaired",
+                "percentunit",
+                "cassandra_table_repaired_ratio{TABLES}",
+                "Part of the data that incremental repairs have marked. Full repairs mark nothing.",
+            )
+            .max(1.0),
+            of_keyspace(
+                "Mended by reads",
+                "ops",
+                "rate(cassandra_keyspace_read_repair_requests_total{KEYSPACES}[$__rate_interval])",
+                "Reads that found replicas to differ.",
+            ),
+            of_keyspace(
+                "Dropped writes",
+                "ops",
+                "rate(cassandra_keyspace_dropped_mutations_total{KEYSPACES}[$__rate_interval])",
+                "Writes that came too late. Their rows differ until a repair.",
+            ),
         ],
     }
 }

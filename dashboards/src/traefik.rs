@@ -39,38 +39,65 @@ fn of(expr: &str) -> String {
 const COUNT: &str = "traefik_access_log_requests_total";
 const BUCKET: &str = "traefik_access_log_request_duration_seconds_bucket";
 const PROBE: &str = "hosts where traefik-exporter asks as a client (--collector.probe)";
-const PASSED: &str = "networks where Traefik's own metrics are scraped or passed through, once there were requests";
+const PASSED: &str =
+    "networks where Traefik's own metrics are scraped or passed through, once there were requests";
 
 fn glance() -> Row {
     Row {
         title: "Glance",
         panels: vec![
-            Panel::stat("Traefik answers", "none", "Traefiks that tell their exporter what they have.")
-                .floor(1.0)
-                .leads_to("overview")
-                .query("sum by (cluster) (traefik_up{SELECT})", "{{cluster}}"),
-            Panel::stat("Servers down", "none", "Servers behind Traefik whose health check fails.")
-                .red_from(1.0)
-                .leads_to("ledger")
-                .query(&of("sum by (cluster) (1 - traefik_api_server_up{SERVICE})"), "{{cluster}}"),
-            Panel::stat("Services without a server", "none", "Services none of whose servers is up: their clients get 503.")
-                .red_from(1.0)
-                .leads_to("ledger")
-                .query(&of("sum by (cluster) (traefik_api_service_without_server{SERVICE})"), "{{cluster}}"),
+            Panel::stat(
+                "Traefik answers",
+                "none",
+                "Traefiks that tell their exporter what they have.",
+            )
+            .floor(1.0)
+            .leads_to("overview")
+            .query("sum by (cluster) (traefik_up{SELECT})", "{{cluster}}"),
+            Panel::stat(
+                "Servers down",
+                "none",
+                "Servers behind Traefik whose health check fails.",
+            )
+            .red_from(1.0)
+            .leads_to("ledger")
+            .query(
+                &of("sum by (cluster) (1 - traefik_api_server_up{SERVICE})"),
+                "{{cluster}}",
+            ),
+            Panel::stat(
+                "Services without a server",
+                "none",
+                "Services none of whose servers is up: their clients get 503.",
+            )
+            .red_from(1.0)
+            .leads_to("ledger")
+            .query(
+                &of("sum by (cluster) (traefik_api_service_without_server{SERVICE})"),
+                "{{cluster}}",
+            ),
             Panel::stat("Requests", "reqps", "Requests of clients a second.")
                 .neutral()
                 .leads_to("overview")
                 .query(REQUESTS, "{{cluster}}"),
-            Panel::stat("Errors", "percentunit", "Part of the requests that ended with 5xx.")
-                .thresholds(0.01, 0.05)
-                .max(1.0)
-                .leads_to("overview")
-                .query(ERRORS, "{{cluster}}")
-                .rare(NO_TRAFFIC),
-            Panel::stat("Slowest 1 %", "s", "How long the slowest hundredth of the requests takes at least (p99).")
-                .thresholds(0.5, 2.0)
-                .leads_to("overview")
-                .query(SLOWEST, "{{cluster}}"),
+            Panel::stat(
+                "Errors",
+                "percentunit",
+                "Part of the requests that ended with 5xx.",
+            )
+            .thresholds(0.01, 0.05)
+            .max(1.0)
+            .leads_to("overview")
+            .query(ERRORS, "{{cluster}}")
+            .rare(NO_TRAFFIC),
+            Panel::stat(
+                "Slowest 1 %",
+                "s",
+                "How long the slowest hundredth of the requests takes at least (p99).",
+            )
+            .thresholds(0.5, 2.0)
+            .leads_to("overview")
+            .query(SLOWEST, "{{cluster}}"),
         ],
     }
 }
