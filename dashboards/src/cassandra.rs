@@ -67,7 +67,7 @@ fn ring() -> Row {
             Panel::table("Ring", "Every member as the nodes see it: of several views the worst counts. The instance is the node that tells.")
                 .leads_to("node")
                 .size(24, 9)
-                .column("Told", "none", "min by (cluster, instance, endpoint, datacenter, rack, state, release_version) (cassandra_endpoint_info{datacenter=~\"$dc\",SELECT})")
+                .column("", "none", "min by (cluster, instance, endpoint, datacenter, rack, state, release_version) (cassandra_endpoint_info{datacenter=~\"$dc\",SELECT})")
                 .column("Up", "bool_yes_no", "min by (cluster, instance, endpoint) (cassandra_endpoint_up{SELECT})")
                 .column("Owns", "percentunit", "max by (cluster, instance, endpoint) (cassandra_endpoint_owns_ratio{SELECT})")
                 .column("Data", "bytes", "max by (cluster, instance, endpoint) (cassandra_endpoint_load_bytes{SELECT})")

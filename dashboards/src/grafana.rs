@@ -647,7 +647,9 @@ impl Panel {
         let by_name = |name: &str, properties: Vec<Value>| json!({"matcher": {"id": "byName", "options": name}, "properties": properties});
         let mut list = Vec::new();
         for target in &self.targets {
-            let Some(unit) = target.unit else { continue };
+            let Some(unit) = target.unit.filter(|_| !target.legend.is_empty()) else {
+                continue;
+            };
             let mut properties = vec![json!({"id": "unit", "value": unit})];
             if unit == "bool_yes_no" {
                 // One colour for what should be, one for what should not.

@@ -30,7 +30,7 @@ pub(crate) fn dashboard() -> Dashboard {
             reads(),
             size(),
             compaction(),
-            repair(),
+            full(),
         ],
     }
 }
@@ -142,23 +142,17 @@ fn worst() -> Row {
 
 fn operations() -> Row {
     let by_operation = |title, unit, description, expr: &str| {
-        Panel::lines(title, unit, description).query(
+        Panel::lines(title, unit, description).size(12, 8).query(
             &chosen(expr),
             "{{instance}} {{keyspace}}.{{table}} {{operation}}",
         )
-    };
-    // Of single tables the exporter tells the metrics that matter most; the others are its keyspaces', unless it is asked for all.
-    let at_coordinator = |title, unit, description, expr: &str| {
-        Panel::lines(title, unit, description)
-            .query(&chosen(expr), "{{instance}} {{keyspace}} {{operation}}")
     };
     Row {
         title: "Operations",
         panels: vec![
             by_operation("Operations", "ops", "Local operations a second, by table; only those that there are.", "rate(cassandra_table_operation_latency_seconds_count{TABLES}[$__rate_interval]) > 0")
                 .rare("nobody uses the tables"),
-            by_operation("p99 of operations", "s", "How long the slowest hundredth of local operations takes at least.", "cassandra_table_operation_latency_seconds{quantile=\"0.99\",operation=~\"read|write|range\",TABLES}"),
-            at_coordinator("p99 at the coordinator", "s", "How long the slowest hundredth of the reads takes at least, with the network and all replicas that are needed.", "cassandra_keyspace_coordinator_latency_seconds{quantile=\"0.99\",KEYSPACES}"),
+            by_operation("p99 of operations", "s", "How long the slowest hundredth of local operations takes at least.", "cassandra_table_operation_latency_seconds{quantile=\"0.99\",operation=~\"read|write|range_read\",TABLES}"),
         ],
     }
 }
@@ -196,14 +190,14 @@ fn reads() -> Row {
                 "Key cache hit",
                 "percentunit",
                 "cassandra_keyspace_key_cache_hit_ratio{KEYSPACES}",
-                "Part of the looks into the key cache that found something.",
+                "Part of the looks into the key cache that found something, by keyspace.",
             )
             .max(1.0),
             of_keyspace(
                 "Speculative retries",
                 "ops",
                 "rate(cassandra_keyspace_speculative_retries_total{KEYSPACES}[$__rate_interval])",
-                "Reads that were sent to one more replica, as the first was slow.",
+                "Reads that were sent to one more replica, as the first was slow, by keyspace.",
             ),
         ],
     }
@@ -213,30 +207,29 @@ fn size() -> Row {
     Row {
         title: "Size",
         panels: vec![
-            lines("Live data", "bytes", "cassandra_table_live_disk_space_used_bytes{TABLES}", "Data on disk that reads may still find."),
-            lines("All data", "bytes", "cassandra_table_total_disk_space_used_bytes{TABLES}", "Data on disk with what compactions will remove."),
-            of_keyspace("Snapshots", "bytes", "cassandra_keyspace_snapshots_size_bytes{KEYSPACES}", "What snapshots hold. Those that nobody needs fill the disk."),
-            lines("Largest partition", "bytes", "cassandra_table_max_partition_size_bytes{TABLES}", "Size of the largest partition."),
-            of_keyspace("Partitions", "none", "cassandra_keyspace_estimated_partitions{KEYSPACES}", "About how many partitions there are."),
-            lines("Memtables", "bytes", "cassandra_table_memtable_live_data_size_bytes{TABLES}", "Data that is not in files yet."),
-            Panel::lines("Partitions by size", "bytes", "Size that half, all but five, and all but one in a hundred of the partitions are below.")
-                .size(12, 8)
-                .query(&chosen("histogram_quantile(0.5, sum by (cluster, keyspace, le) (cassandra_keyspace_estimated_partition_size_bytes_bucket{KEYSPACES}))"), "{{keyspace}} p50")
-                .query(&chosen("histogram_quantile(0.99, sum by (cluster, keyspace, le) (cassandra_keyspace_estimated_partition_size_bytes_bucket{KEYSPACES}))"), "{{keyspace}} p99"),
-            of_keyspace("Compression", "percentunit", "cassandra_keyspace_compression_ratio{KEYSPACES}", "Size on disk as a part of the size of the data. Below zero: nothing is compressed yet.").size(12, 8).signed(),
-        ],
-    }
-}
-
-fn compaction() -> Row {
-    Row {
-        title: "Compaction",
-        panels: vec![
             lines(
-                "Waiting",
-                "none",
-                "cassandra_table_pending_compactions{TABLES}",
-                "Compactions that wait.",
+                "Live data",
+                "bytes",
+                "cassandra_table_live_disk_space_used_bytes{TABLES}",
+                "Data on disk that reads may still find.",
+            ),
+            lines(
+                "All data",
+                "bytes",
+                "cassandra_table_total_disk_space_used_bytes{TABLES}",
+                "Data on disk with what compactions will remove.",
+            ),
+            lines(
+                "Largest partition",
+                "bytes",
+                "cassandra_table_max_partition_size_bytes{TABLES}",
+                "Size of the largest partition.",
+            ),
+            lines(
+                "Memtables",
+                "bytes",
+                "cassandra_table_memtable_live_data_size_bytes{TABLES}",
+                "Data that is not in files yet.",
             ),
             lines(
                 "SSTables",
@@ -244,17 +237,26 @@ fn compaction() -> Row {
                 "cassandra_table_live_sstables{TABLES}",
                 "Files of each table that are read. Growth: compaction is behind.",
             ),
-            of_keyspace(
-                "Written",
-                "Bps",
-                "rate(cassandra_keyspace_compaction_written_bytes_total{KEYSPACES}[$__rate_interval])",
-                "Bytes that compactions wrote a second.",
-            ),
-            of_keyspace(
-                "Flushed",
-                "Bps",
-                "rate(cassandra_keyspace_flushed_bytes_total{KEYSPACES}[$__rate_interval])",
-                "Bytes that flushes of memtables wrote a second.",
+            lines(
+                "Repaired",
+                "percentunit",
+                "cassandra_table_repaired_ratio{TABLES}",
+                "Part of the data that incremental repairs have marked. Full repairs mark nothing.",
+            )
+            .max(1.0),
+        ],
+    }
+}
+
+fn compaction() -> Row {
+    Row {
+        title: "Compactions and flushes",
+        panels: vec![
+            lines(
+                "Compactions that wait",
+                "none",
+                "cassandra_table_pending_compactions{TABLES}",
+                "Compactions that wait, by table.",
             )
             .size(12, 8),
             lines(
@@ -268,29 +270,29 @@ fn compaction() -> Row {
     }
 }
 
-fn repair() -> Row {
+const NO_FILES: &str = "nothing is in files yet, or the exporter runs without --profile=full";
+
+/// What the exporter tells of single tables only when it is asked for everything.
+fn full() -> Row {
+    const WHO: &str = "nodes whose cassandra-exporter runs with --profile=full";
+    let all = |title, unit, expr: &str, description| {
+        lines(title, unit, expr, description).without("cassandra_table_estimated_partitions", WHO)
+    };
     Row {
-        title: "Repair",
+        title: "With all metrics of tables",
         panels: vec![
-            lines(
-                "Repaired",
-                "percentunit",
-                "cassandra_table_repaired_ratio{TABLES}",
-                "Part of the data that incremental repairs have marked. Full repairs mark nothing.",
-            )
-            .max(1.0),
-            of_keyspace(
-                "Mended by reads",
-                "ops",
-                "rate(cassandra_keyspace_read_repair_requests_total{KEYSPACES}[$__rate_interval])",
-                "Reads that found replicas to differ.",
-            ),
-            of_keyspace(
-                "Dropped writes",
-                "ops",
-                "rate(cassandra_keyspace_dropped_mutations_total{KEYSPACES}[$__rate_interval])",
-                "Writes that came too late. Their rows differ until a repair.",
-            ),
+            all("p99 at the coordinator", "s", "cassandra_table_coordinator_latency_seconds{quantile=\"0.99\",TABLES}", "How long the slowest hundredth of requests takes at least, with the network and all replicas that are needed."),
+            all("Partitions", "none", "cassandra_table_estimated_partitions{TABLES}", "About how many partitions there are."),
+            Panel::lines("Partitions by size", "bytes", "Size that half, and all but one in a hundred of the partitions are below.")
+                .query(&chosen("histogram_quantile(0.5, sum by (cluster, keyspace, table, le) (cassandra_table_estimated_partition_size_bytes_bucket{TABLES}))"), "{{keyspace}}.{{table}} p50")
+                .query(&chosen("histogram_quantile(0.99, sum by (cluster, keyspace, table, le) (cassandra_table_estimated_partition_size_bytes_bucket{TABLES}))"), "{{keyspace}}.{{table}} p99")
+                .rare(NO_FILES),
+            all("Snapshots", "bytes", "cassandra_table_snapshots_size_bytes{TABLES}", "What snapshots hold. Those that nobody needs fill the disk."),
+            lines("Compression", "percentunit", "cassandra_table_compression_ratio{TABLES}", "Size on disk as a part of the size of the data.").rare(NO_FILES),
+            all("Speculative retries", "ops", "rate(cassandra_table_speculative_retries_total{TABLES}[$__rate_interval])", "Reads that were sent to one more replica, as the first was slow, by table."),
+            all("Written by compactions", "Bps", "rate(cassandra_table_compaction_written_bytes_total{TABLES}[$__rate_interval])", "Bytes that compactions wrote a second."),
+            all("Flushed", "Bps", "rate(cassandra_table_flushed_bytes_total{TABLES}[$__rate_interval])", "Bytes that flushes of memtables wrote a second."),
+            all("Refused for tombstones", "ops", "rate(cassandra_table_tombstone_failures_total{TABLES}[$__rate_interval])", "Reads that were refused for the tombstones that they had to pass: rows are deleted where they are read again."),
         ],
     }
 }

@@ -171,7 +171,7 @@ fn routers() -> Row {
         panels: vec![
             Panel::table("Routers", "What each router takes and what Traefik makes of it: a router that is disabled answers 404.")
                 .leads_to("traefik")
-                .column("There", "none", "max by (cluster, instance, router, entry_points, rule, service, status, tls) (traefik_api_router_info{provider!=\"internal\",SELECT})")
+                .column("", "none", "max by (cluster, instance, router, entry_points, rule, service, status, tls) (traefik_api_router_info{provider!=\"internal\",SELECT})")
                 .column("Without a server", "bool", "max by (cluster, instance, router) (traefik_api_router_without_server{SELECT})"),
             Panel::table("What is wrong", "Routers, services and middlewares that Traefik does not take, in its own words.")
                 .leads_to("traefik")
