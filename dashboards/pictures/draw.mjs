@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 
 import { build } from 'esbuild';
 import { chromium } from 'playwright-core';
+import UPNG from 'upng-js';
 
 const [prometheus, from, to, minutes = '20'] = process.argv.slice(2);
 const WIDTH = 1400;
@@ -100,7 +101,9 @@ try {
     await page.waitForSelector('#drawn', { timeout: 60_000, state: 'attached' });
     await page.waitForTimeout(500);
     const file = path.join(to, name.replace('.json', '.png'));
-    await writeFile(file, await page.screenshot({ fullPage: true }));
+    const drawn = UPNG.decode(await page.screenshot({ fullPage: true }));
+    // Lines and letters need few colours.
+    await writeFile(file, Buffer.from(UPNG.encode(UPNG.toRGBA8(drawn), drawn.width, drawn.height, 64)));
     await page.close();
     console.log(file);
   }

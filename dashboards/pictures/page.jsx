@@ -71,16 +71,15 @@ function Several({ it, width, height, draw }) {
 function value(each, count, panel) {
   const last = each.field.values.at(-1);
   const shown = each.field.display(last);
-  const title = panel.options.textMode === 'name' || count > 1 || /{{(instance|keyspace|release|pretty_name|version)}}/.test(panel.targets[0].legendFormat) ? each.name : undefined;
+  const title = panel.options.textMode !== 'auto' || count > 1 ? each.name : undefined;
   return { ...shown, title };
 }
 
 function Stat({ it, width, height }) {
   const draw = (each, w, h, count) => {
     const shown = value(each, count, it.panel);
-    const isName = it.panel.options.textMode === 'name';
     return (
-      <BigValue theme={theme} width={w} height={h} colorMode={it.panel.options.colorMode} graphMode="none" justifyMode="auto" textMode={isName ? 'name' : 'auto'} value={shown} count={count} />
+      <BigValue theme={theme} width={w} height={h} colorMode={it.panel.options.colorMode} graphMode="none" justifyMode="auto" textMode={it.panel.options.textMode} value={shown} count={count} />
     );
   };
   return <Several it={it} width={width} height={height} draw={draw} />;

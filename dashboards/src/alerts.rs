@@ -40,7 +40,7 @@ pub(crate) fn firing_of(severity: &str) -> String {
 /// What fires, and since when.
 pub(crate) fn table() -> Panel {
     Panel::table("Firing now", "Alerts that fire, and since when what they are about has been so. Messages and runbooks say what to do.")
-        .column("Since", "dateTimeFromNow", &format!("1000 * ALERTS_FOR_STATE{{{CHOSEN}}} and ignoring (alertstate) ALERTS{{alertstate=\"firing\",severity!=\"none\",{CHOSEN}}}"))
+        .column("Since", "dateTimeFromNow", &format!("1000 * max by (cluster, severity, alertname, instance) (ALERTS_FOR_STATE{{{CHOSEN}}} and ignoring (alertstate) ALERTS{{alertstate=\"firing\",severity!=\"none\",{CHOSEN}}})"))
         .rare("nothing is wrong")
 }
 

@@ -682,7 +682,7 @@ impl Panel {
             }),
             Draw::Stat => json!({
                 "colorMode": "value", "graphMode": "none", "justifyMode": "auto", "orientation": "auto",
-                "reduceOptions": reduce, "textMode": "auto", "wideLayout": true,
+                "reduceOptions": reduce, "textMode": self.text_mode(), "wideLayout": true,
             }),
             Draw::Text => json!({
                 "colorMode": "none", "graphMode": "none", "justifyMode": "auto", "orientation": "auto",
@@ -705,6 +705,19 @@ impl Panel {
             Draw::Table => {
                 json!({"cellHeight": "sm", "footer": {"show": false}, "showHeader": true})
             }
+        }
+    }
+
+    /// A number of one host or table says of which; a number of all of a cluster needs no name.
+    fn text_mode(&self) -> &'static str {
+        let is_named = |target: &Target| {
+            let legend = target.legend.replace("{{cluster}}", "");
+            legend.contains("{{")
+        };
+        if self.targets.iter().any(is_named) {
+            "value_and_name"
+        } else {
+            "auto"
         }
     }
 
