@@ -10,7 +10,7 @@ export BUILD_REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null || ec
 
 .PHONY: up down test bench crash fuzz lint deny dist
 
-## Build, start the local network, wait until it is healthy; WITH=cassandra,traefik starts those and their exporters too.
+## Build, start the local network, wait until it is healthy; WITH=cassandra,ledger,traefik, or all, starts those and their exporters too.
 up:
 	@scripts/tools.sh
 	cargo build --release --locked $(PROGRAMS)

@@ -128,10 +128,11 @@ function Bars({ it, width, height }) {
 
 /** Rows that have the same labels are one. */
 function merged({ panel, answers }) {
+  const { excludeByName } = panel.transformations.find((it) => it.id === 'organize').options;
   const rows = new Map();
   answers.forEach(({ series }, at) => {
     for (const { metric, value } of series) {
-      const { __name__, job, program, ...labels } = metric;
+      const labels = Object.fromEntries(Object.entries(metric).filter(([name]) => !excludeByName[name]));
       const key = [...rows.keys()].find((it) => Object.entries(labels).every(([name, text]) => !(name in it) || it[name] === text) && Object.entries(it).every(([name, text]) => !(name in labels) || labels[name] === text));
       const known = key ?? labels;
       Object.assign(known, labels);

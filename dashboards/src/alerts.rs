@@ -79,7 +79,7 @@ fn glance() -> Row {
             Panel::stat("Failed notifications", "none", "Messages that nobody got, over the chosen time range. More than none: look at the row of notifications.")
                 .red_from(1.0)
                 .leads_to("monitoring")
-                .query(&of_router("sum by (cluster) (increase(alertmanager_notifications_failed_total{ROUTER}[$__range]))"), "{{cluster}}"),
+                .query(&of_router("round(sum by (cluster) (increase(alertmanager_notifications_failed_total{ROUTER}[$__range])))"), "{{cluster}}"),
             Panel::stat("Watchdog's age", "s", "How long ago Prometheus evaluated the alert that always fires. Minutes: no alert is evaluated any more.")
                 .thresholds(60.0, 300.0)
                 .leads_to("monitoring")

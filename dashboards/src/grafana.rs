@@ -725,7 +725,11 @@ impl Panel {
         if self.draw != Draw::Table {
             return json!([]);
         }
-        let mut hidden = json!({"Time": true, "__name__": true, "job": true, "program": true});
+        let mut hidden = json!({"Time": true, "__name__": true, "job": true});
+        let tells_programs = self.targets.iter().any(|it| it.expr.contains("program"));
+        if let Some(map) = hidden.as_object_mut().filter(|_| !tells_programs) {
+            map.insert("program".to_owned(), json!(true));
+        }
         let mut named = serde_json::Map::new();
         let is_alone = self.targets.len() == 1;
         for (letter, target) in ('A'..='Z').zip(&self.targets) {

@@ -37,7 +37,7 @@ fn glance() -> Row {
             Panel::stat("Failed rules", "none", "Evaluations that failed over the chosen time range. More than none: an alert cannot fire.")
                 .red_from(1.0)
                 .leads_to("alerts")
-                .query("sum by (cluster) (increase(prometheus_rule_evaluation_failures_total{SELECT}[$__range]))", "{{cluster}}"),
+                .query("round(sum by (cluster) (increase(prometheus_rule_evaluation_failures_total{SELECT}[$__range])))", "{{cluster}}"),
             Panel::stat("Configuration", "none", "Whether Prometheus took its last configuration. If not, it goes on with the one before.")
                 .floor(1.0)
                 .words(YES)
