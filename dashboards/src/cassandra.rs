@@ -64,7 +64,7 @@ fn ring() -> Row {
     Row {
         title: "Ring",
         panels: vec![
-            Panel::table("Ring", "Every member as the nodes see it: of several views the worst counts. The instance is the node that tells.")
+            Panel::table("Ring", "Every member as each node sees it; the instance is the node that tells. Nodes that differ are cut off from each other.")
                 .leads_to("node")
                 .size(24, 9)
                 .column("", "none", "min by (cluster, instance, endpoint, datacenter, rack, state, release_version) (cassandra_endpoint_info{datacenter=~\"$dc\",SELECT})")

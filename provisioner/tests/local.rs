@@ -433,6 +433,18 @@ fn mistakes_have_one_message_and_leave_nothing() {
         "config.json has smtp_smarthost, so it needs smtp_from too",
     );
     fails(&network, &["status"], 1, "no local network runs");
+    fails(
+        &network,
+        &["load"],
+        1,
+        "nothing runs that takes load; start it with: provisioner local up --with all",
+    );
+    fails(
+        &network,
+        &["load", "--seconds=0"],
+        2,
+        "invalid value '0' for '--seconds <SECONDS>'",
+    );
     fails(&network, &["logs"], 1, "there are no logs in");
     fails(&network, &["inbox"], 1, "nothing was ever received here");
     // A file stands where the folder should be.
