@@ -8,6 +8,7 @@ mod go;
 mod java;
 mod maven;
 mod pypi;
+mod terraform;
 
 use std::{
     fs, io,
@@ -89,6 +90,7 @@ pub const ALL: &[Part] = &[
 
 pub use go::{MODULES, Module, program as go_program};
 pub use pypi::{ANSIBLE, ansible, moto, traefik, traefik_versions};
+pub use terraform::terraform;
 
 /// A part that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -50,9 +50,7 @@ fn levels_are_the_provisioners() {
 
 #[test]
 fn formatted_and_valid() {
-    let Some(environment) = Environment::new(&json!({})) else {
-        return;
-    };
+    let environment = Environment::new(&json!({}));
     let folder = root().join("provisioner/terraform");
     let folder = folder.to_str().unwrap();
     let unformatted = environment.does(&["fmt", "-check", "-recursive", "-list=true", folder]);
@@ -86,9 +84,7 @@ fn formatted_and_valid() {
 fn every_level() {
     for (name, level) in levels().as_object().unwrap() {
         let more = json!({"level": name, "site_url": "dl.example.com", "tags": {"Owner": "ops"}});
-        let Some(environment) = Environment::new(&more) else {
-            return;
-        };
+        let environment = Environment::new(&more);
         let changes = environment.plan_and_apply();
         assert!(changes.iter().all(|it| it.actions == ["create"]));
         assert_eq!(texts(&environment.plan(&[])), [""; 0], "{name}");
@@ -145,9 +141,7 @@ fn every_level() {
 /// The output is a hosts file, as the provisioner reads it.
 #[test]
 fn inventory_is_a_hosts_file() {
-    let Some(environment) = Environment::applied() else {
-        return;
-    };
+    let environment = Environment::applied();
     let hosts = environment.output("inventory").to_string();
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("hosts.yml"), hosts).unwrap();
@@ -175,14 +169,12 @@ fn inventory_is_a_hosts_file() {
 /// Neither `destroy` nor fewer nodes take a volume of Cassandra's with them.
 #[test]
 fn data_volumes_are_not_destroyed() {
-    let Some(environment) = Environment::applied() else {
-        return;
-    };
+    let environment = Environment::applied();
     let refuses = |arguments: &[&str], volume: &str| {
         let ended = environment.try_plan(arguments);
         assert_eq!(ended.status.code(), Some(1), "{}", ended.stdout);
         assert!(
-            ended.stderr.contains("Instance cannot be destroyed"),
+            ended.stderr.contains("nstance cannot be destroyed"),
             "{}",
             ended.stderr
         );
@@ -209,9 +201,7 @@ fn destroyed_by_intent() {
         let left = kinds.map(|(kind, all)| (kind.clone(), all.as_object().unwrap().len()));
         left.filter(|it| it.1 > 0).collect::<Vec<_>>()
     };
-    let Some(environment) = Environment::applied() else {
-        return;
-    };
+    let environment = Environment::applied();
     let volume = |name: &str| {
         format!(
             "resource \"aws_ebs_volume\" \"{name}\" {{\n lifecycle {{\n prevent_destroy = false\n }}\n}}\n"
@@ -222,7 +212,7 @@ fn destroyed_by_intent() {
     environment.does(&destroy);
     assert_eq!(left(&environment), []);
 
-    let environment = Environment::applied().unwrap();
+    let environment = Environment::applied();
     environment.does(&["state", "rm", "module.cassandra.aws_ebs_volume.data"]);
     environment.does(&destroy);
     assert_eq!(left(&environment), [("aws_ebs_volume".to_owned(), 3)]);
@@ -231,9 +221,7 @@ fn destroyed_by_intent() {
 /// A replaced machine takes nothing with it but what is its own.
 #[test]
 fn machines_are_replaced_alone() {
-    let Some(environment) = Environment::applied() else {
-        return;
-    };
+    let environment = Environment::applied();
     let before = environment.resources("aws_ebs_volume");
     let replaced = environment.plan(&[&format!("-replace={LEDGER}")]);
     assert_eq!(
@@ -292,9 +280,7 @@ fn machines_are_replaced_alone() {
 /// Other machines, larger disks, a newer image and a new zone of AWS' move no data.
 #[test]
 fn changes_that_keep_data() {
-    let Some(environment) = Environment::applied() else {
-        return;
-    };
+    let environment = Environment::applied();
     environment.change_cloud(|it| {
         it["image"] = json!("ami-00000000000000002");
         it["zones"] = json!(["0", "a", "b", "c"]);
@@ -317,12 +303,22 @@ fn changes_that_keep_data() {
     assert_eq!(texts(&environment.plan(&[])), [""; 0]);
 }
 
+/// Whether Terraform or OpenTofu, each in its own words, refuses to destroy something.
+fn is_refused(said: &str, address: &str) -> bool {
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = [
+        "has lifecycle.prevent_destroy set",
+        "has prevent_destroy set",
+    ];
+    words
+        .iter()
+        .any(|it| said.contains(&format!("{address} {it}")))
+}
+
 /// What is stateful, and where it stands: a change of each argument that makes a new resource of it is seen in the plan, or refused.
 #[test]
 fn arguments_that_replace() {
-    let Some(environment) = Environment::applied() else {
-        return;
-    };
+    let environment = Environment::applied();
     let table = root().join("provisioner/tests/provider/behaviour.json");
     let table: Value = serde_json::from_slice(&fs::read(table).unwrap()).unwrap();
     for (kind, name, module) in [
@@ -370,9 +366,10 @@ fn arguments_that_replace() {
                 assert_eq!(ended.status.code(), Some(0), "{what}");
             } else if is_kept {
                 assert_eq!(ended.status.code(), Some(1), "{what}");
-                let refused =
-                    "module.cassandra.aws_ebs_volume.data[0] has\nlifecycle.prevent_destroy set";
-                assert!(ended.stderr.contains(refused), "{what}");
+                assert!(
+                    is_refused(&ended.stderr, "module.cassandra.aws_ebs_volume.data[0]"),
+                    "{what}"
+                );
             } else {
                 assert_eq!(ended.status.code(), Some(2), "{what}");
                 let named = format!(".{kind}.{name}[0]");
@@ -392,9 +389,7 @@ fn arguments_that_replace() {
 /// What somebody did to the cloud is mended, and nothing else is touched.
 #[test]
 fn drift() {
-    let Some(environment) = Environment::applied() else {
-        return;
-    };
+    let environment = Environment::applied();
     // A machine that was terminated.
     let id = environment.instance("scalardl-2");
     environment.change_cloud(|it| {
@@ -453,9 +448,7 @@ fn drift() {
 /// What is left out is gone, with every rule and name of it; a cluster is left.
 #[test]
 fn left_out() {
-    let Some(environment) = Environment::applied() else {
-        return;
-    };
+    let environment = Environment::applied();
     environment.configure(&json!({"leave_out": ALL_LEFT_OUT}));
     environment.plan_and_apply();
     assert_eq!(texts(&environment.plan(&[])), [""; 0]);
@@ -518,9 +511,7 @@ fn secrets_are_not_kept() {
         "remote_write".to_owned(),
         json!([{"url": secret("url"), "password": secret("password")}]),
     );
-    let Some(environment) = Environment::new(&more.into()) else {
-        return;
-    };
+    let environment = Environment::new(&more.into());
     environment.plan_and_apply();
     // With one more change there are a backup of the state and a plan beside it.
     environment.does(&["taint", LEDGER]);
