@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod commands;
+mod cost;
 mod environment;
 mod guide;
 mod stand_in;
