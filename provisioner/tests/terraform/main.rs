@@ -7,6 +7,7 @@ mod commands;
 mod cost;
 mod environment;
 mod guide;
+mod replaced;
 mod stand_in;
 mod state;
 
@@ -302,89 +303,6 @@ fn changes_that_keep_data() {
     assert_eq!(of(".aws_ebs_volume."), ["update"; 4]);
     assert_eq!(changes.len(), 7, "{:?}", texts(&changes));
     assert_eq!(texts(&environment.plan(&[])), [""; 0]);
-}
-
-/// Whether Terraform or OpenTofu, each in its own words, refuses to destroy something.
-fn is_refused(said: &str, address: &str) -> bool {
-    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    let words = [
-        "has lifecycle.prevent_destroy set",
-        "has prevent_destroy set",
-    ];
-    words
-        .iter()
-        .any(|it| said.contains(&format!("{address} {it}")))
-}
-
-/// What is stateful, and where it stands: a change of each argument that makes a new resource of it is seen in the plan, or refused.
-#[test]
-fn arguments_that_replace() {
-    let environment = Environment::applied();
-    let table = root().join("provisioner/tests/provider/behaviour.json");
-    let table: Value = serde_json::from_slice(&fs::read(table).unwrap()).unwrap();
-    for (kind, name, module) in [
-        ("aws_ebs_volume", "data", "cassandra"),
-        ("aws_instance", "cassandra", "cassandra"),
-        ("aws_network_interface", "cassandra", "cassandra"),
-        ("aws_subnet", "cassandra", "network"),
-        ("aws_ebs_volume", "data", "service/prometheus"),
-    ] {
-        let arguments = table[kind]["replaces"].as_array().unwrap();
-        assert!(!arguments.is_empty());
-        for argument in arguments {
-            let argument = argument.as_str().unwrap();
-            let value = match argument {
-                "root_block_device.encrypted" | "encrypted" => "false",
-                "associate_public_ip_address"
-                | "hibernation"
-                | "ipv6_native"
-                | "multi_attach_enabled" => "true",
-                "volume_initialization_rate" => "100",
-                "security_groups" => "[\"other\"]",
-                "cidr_block" => "\"10.42.99.0/24\"",
-                _ => "\"other\"",
-            };
-            let set = match argument.split_once('.') {
-                Some((block, argument)) => format!("{block} {{\n {argument} = {value}\n }}"),
-                None => format!("{argument} = {value}"),
-            };
-            let file = environment.path().join("modules").join(module);
-            let file = file.join("override.tf");
-            fs::write(
-                &file,
-                format!("resource \"{kind}\" \"{name}\" {{\n {set}\n}}\n"),
-            )
-            .unwrap();
-            let ended = environment.try_plan(&["-refresh=false"]);
-            let what = format!("{module}: {kind}.{argument}: {}", ended.stderr);
-            // A newer image, and another order of zones, are for what is made next.
-            let ignored = matches!(
-                (kind, argument),
-                ("aws_instance", "ami") | ("aws_subnet", "availability_zone")
-            );
-            let is_kept = (kind, module) == ("aws_ebs_volume", "cassandra");
-            if ignored {
-                assert_eq!(ended.status.code(), Some(0), "{what}");
-            } else if is_kept {
-                assert_eq!(ended.status.code(), Some(1), "{what}");
-                assert!(
-                    is_refused(&ended.stderr, "module.cassandra.aws_ebs_volume.data[0]"),
-                    "{what}"
-                );
-            } else {
-                assert_eq!(ended.status.code(), Some(2), "{what}");
-                let named = format!(".{kind}.{name}[0]");
-                let changes = environment.changes();
-                let its = changes.iter().find(|it| it.address.ends_with(&named));
-                let its = its.unwrap_or_else(|| panic!("{what}: nothing of it is planned"));
-                assert!(its.deletes(), "{what}");
-                let last = argument.rsplit('.').next().unwrap();
-                let last = format!("\"{last}\"");
-                assert!(its.replaced_for.contains(&last), "{what}: {its:?}");
-            }
-            fs::remove_file(&file).unwrap();
-        }
-    }
 }
 
 /// What somebody did to the cloud is mended, and nothing else is touched.
