@@ -8,14 +8,13 @@ mod cost;
 mod environment;
 mod guide;
 mod replaced;
+mod secrets;
 mod stand_in;
 mod state;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::Read as _,
-    path::Path,
 };
 
 use environment::{Change, Environment};
@@ -401,102 +400,4 @@ fn left_out() {
         !left.contains("grafana") && left.contains(MONITOR),
         "{left}"
     );
-}
-
-/// Keys of config.json that are secrets, by the provisioner's table.
-fn secrets() -> Vec<String> {
-    let table = root().join("provisioner/src/config/keys.rs");
-    let table = fs::read_to_string(table).unwrap();
-    let (_, table) = table.split_once("const KEYS").unwrap();
-    let keys = table
-        .split("key(")
-        .filter(|it| it.contains("Holds::Secret"));
-    let keys: Vec<_> = keys
-        .map(|it| it.split('"').nth(1).unwrap().to_owned())
-        .collect();
-    assert!(keys.iter().any(|it| it == "docker_password"), "{keys:?}");
-    keys
-}
-
-/// After the guide's commands, no secret of config.json stands anywhere but there.
-#[test]
-fn secrets_are_not_kept() {
-    let secret = |key: &str| format!("hunter-{key}");
-    let mut more: serde_json::Map<_, _> = secrets()
-        .into_iter()
-        .map(|it| (it.clone(), json!(secret(&it))))
-        .collect();
-    more.insert(
-        "remote_write".to_owned(),
-        json!([{"url": secret("url"), "password": secret("password")}]),
-    );
-    let environment = Environment::new(&more.into());
-    environment.plan_and_apply();
-    // With one more change there are a backup of the state and a plan beside it.
-    environment.does(&["taint", LEDGER]);
-    environment.plan(&[]);
-    let mut places = BTreeSet::new();
-    let mut look = |path: &Path, bytes: &[u8]| {
-        let text = String::from_utf8_lossy(bytes);
-        assert!(!text.contains("hunter-"), "{}", path.display());
-        // What is no secret is found, where it is.
-        if text.contains("Deployment Name") {
-            places.insert(path.file_name().unwrap().to_string_lossy().into_owned());
-        }
-    };
-    let mut folders = vec![environment.path().to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_symlink() || path.ends_with("config.json") {
-                continue;
-            }
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let bytes = fs::read(&path).unwrap();
-            look(&path, &bytes);
-            if path.ends_with("plan.out") {
-                for file in unzip(&bytes) {
-                    look(&path, &file);
-                }
-            }
-        }
-    }
-    let expect = [
-        "cloud.json",
-        "plan.out",
-        "terraform.tfstate",
-        "terraform.tfstate.backup",
-    ];
-    assert_eq!(places, expect.map(str::to_owned).into());
-}
-
-/// The files of an archive, by its table of contents.
-fn unzip(archive: &[u8]) -> Vec<Vec<u8>> {
-    let number = |at: usize, length: usize| {
-        let bytes = archive[at..at + length].iter().rev();
-        bytes.fold(0_usize, |all, it| all << 8 | usize::from(*it))
-    };
-    let starts = archive.windows(4).enumerate();
-    let files: Vec<_> = starts
-        .filter(|(_, it)| it == b"PK\x01\x02")
-        .map(|(at, _)| {
-            let (method, length, local) =
-                (number(at + 10, 2), number(at + 20, 4), number(at + 42, 4));
-            let start = local + 30 + number(local + 26, 2) + number(local + 28, 2);
-            let packed = &archive[start..start + length];
-            if method == 0 {
-                return packed.to_vec();
-            }
-            let mut file = Vec::new();
-            let mut unpack = flate2::read::DeflateDecoder::new(packed);
-            unpack.read_to_end(&mut file).unwrap();
-            file
-        })
-        .collect();
-    // The plan, the state before and after, the configuration.
-    assert!(files.len() >= 4, "{}", files.len());
-    files
 }
