@@ -29,7 +29,7 @@ use self::{
     roll_out::RollOut,
 };
 pub(crate) use self::{
-    come_up::{come_up, differences},
+    come_up::{START, come_up, differences},
     found::FoundError,
     others::{StartFlags, UninstallFlags, start, uninstall},
     schema::load_schema,

@@ -1,6 +1,11 @@
 //! Ctrl-C, a terminal that goes away, a service manager that ends us: what is half done is brought to its end, then the run stops. A second
 //! time it breaks off.
 
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use anyhow::Context as _;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -21,24 +26,24 @@ pub(crate) struct Interrupt {
     came: watch::Receiver<bool>,
 }
 
+/// Of signals that came, how many some part of a run was told of.
+static TOLD: AtomicUsize = AtomicUsize::new(0);
+
 impl Interrupt {
-    /// Listens from now on, within a runtime. `meanwhile` is what is said at the first time.
+    /// Listens from now on, within a runtime. `meanwhile` is what is said at the first time. What came between two parts of a run, when nobody
+    /// listened, counts for the second.
     pub(crate) fn listen(meanwhile: impl Fn() + Send + 'static) -> anyhow::Result<Self> {
         let (send, came) = watch::channel(false);
-        let mut all = Vec::new();
-        for kind in [
-            SignalKind::interrupt(),
-            SignalKind::terminate(),
-            SignalKind::hangup(),
-        ] {
-            all.push(signal(kind).context("cannot listen for signals")?);
-        }
+        let mut heard = signals()?;
+        let told = TOLD.load(Ordering::SeqCst);
         tokio::spawn(async move {
-            any(&mut all).await;
+            // Who counts them lives as long as the process.
+            drop(heard.wait_for(|it| *it > told).await);
+            TOLD.fetch_max(told + 1, Ordering::SeqCst);
             // Nobody looks when the run is over.
             send.send(true).unwrap_or(());
             meanwhile();
-            any(&mut all).await;
+            drop(heard.wait_for(|it| *it > told + 1).await);
             break_off();
         });
         Ok(Self { came })
@@ -56,6 +61,48 @@ impl Interrupt {
             Ok(_) = came.wait_for(|it| *it) => None,
         }
     }
+}
+
+/// How many signals came since the first part of a run listened: one thread counts them until the process ends.
+fn signals() -> anyhow::Result<watch::Receiver<usize>> {
+    static HEARD: Mutex<Option<watch::Receiver<usize>>> = Mutex::new(None);
+    let mut kept = HEARD.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(heard) = &*kept {
+        return Ok(heard.clone());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .context("cannot listen for signals")?;
+    let mut all = Vec::new();
+    {
+        let _within = runtime.enter();
+        for kind in [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+        ] {
+            all.push(signal(kind).context("cannot listen for signals")?);
+        }
+    }
+    let (send, heard) = watch::channel(0);
+    let count = move || {
+        runtime.block_on(async {
+            loop {
+                any(&mut all).await;
+                send.send_modify(|it| *it += 1);
+                if *send.borrow() > TOLD.load(Ordering::SeqCst) + 1 {
+                    // Nobody listens just now, and somebody has asked twice.
+                    break_off();
+                }
+            }
+        });
+    };
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(count)
+        .context("cannot listen for signals")?;
+    Ok(kept.insert(heard).clone())
 }
 
 /// Waits for one of some signals.
@@ -80,4 +127,32 @@ async fn any(signals: &mut [Signal]) {
 )]
 fn break_off() {
     std::process::exit(i32::from(EXIT_CODE));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::Interrupt;
+    use crate::install::runtime;
+
+    /// Whether the next part of a run is asked to stop, with what comes while it listens, if that is to be waited for.
+    fn part(patience: Duration) -> bool {
+        runtime().unwrap().block_on(async {
+            let interrupt = Interrupt::listen(|| {}).unwrap();
+            let work = tokio::time::sleep(patience);
+            interrupt.stops(work).await.is_none()
+        })
+    }
+
+    #[test]
+    fn between_two_parts() {
+        let (short, long) = (Duration::from_millis(1), Duration::from_secs(60));
+        assert!(!part(short));
+        kill_process(getpid(), Signal::HUP).unwrap();
+        assert!(part(long), "what came while nobody listened");
+        assert!(!part(short), "once");
+    }
 }

@@ -68,6 +68,16 @@ pub(crate) fn learns<'a>(config: &Config, node: &'a Node) -> Option<&'a str> {
     (is_ours && node.host_key.is_none()).then_some(id)
 }
 
+/// Whether there are machines that nobody was on yet, as far as host keys are learned: what made them was interrupted, or they let nobody in.
+pub(crate) fn has_unmet(network: &Network) -> anyhow::Result<bool> {
+    let known = known(&network.folder)?;
+    let mut learned = network
+        .nodes
+        .iter()
+        .filter_map(|it| learns(&network.config, it));
+    Ok(learned.any(|id| !known.contains(id)))
+}
+
 /// Where learned host keys are.
 pub(crate) fn known_hosts(folder: &Path) -> anyhow::Result<PathBuf> {
     let path = folder.join(KNOWN_HOSTS);

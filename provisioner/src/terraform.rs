@@ -15,7 +15,7 @@ mod unlock;
 mod variables;
 mod workspace;
 
-use std::{io::IsTerminal as _, path::Path, process::ExitCode};
+use std::{io::IsTerminal as _, path::Path, process::ExitCode, time::Duration};
 
 use anyhow::bail;
 use serde_json::{Value, json};
@@ -34,7 +34,8 @@ use crate::{
     install::{self, runtime},
     interrupt::Interrupt,
     lock::{Journal, Lock},
-    network::{Network, Node},
+    machines,
+    network::Network,
     output,
     progress::Progress,
     see::command,
@@ -68,7 +69,7 @@ pub(crate) struct PlanFlags {
 }
 
 /// `provisioner apply`.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, clap::Args)]
 pub(crate) struct ApplyFlags {
     #[command(flatten)]
     pub(crate) consent: Consent,
@@ -78,6 +79,20 @@ pub(crate) struct ApplyFlags {
     /// Leave the nodes alone afterwards
     #[arg(long)]
     pub(crate) no_install: bool,
+    /// How long machines that are new or were started may take to let us in
+    #[arg(long, value_name = "SECONDS", default_value_t = install::START.as_secs(), value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) timeout: u64,
+}
+
+impl Default for ApplyFlags {
+    fn default() -> Self {
+        Self {
+            consent: Consent::default(),
+            yes: false,
+            no_install: false,
+            timeout: install::START.as_secs(),
+        }
+    }
 }
 
 /// `provisioner output`.
@@ -192,8 +207,12 @@ pub(crate) fn plan(folder: &Path, flags: &PlanFlags) -> anyhow::Result<ExitCode>
 pub(crate) fn apply(folder: &Path, flags: &ApplyFlags) -> anyhow::Result<ExitCode> {
     let network = Network::load(folder)?;
     let _lock = Lock::take(folder, "apply")?;
-    make(&network, None, &flags.consent, flags.yes)?;
-    after(folder, &network.nodes, &flags.consent, flags.no_install)
+    let made = make(&network, None, &flags.consent, flags.yes)?;
+    if flags.no_install {
+        return say_machines(&Network::load(folder)?, flags.consent.json);
+    }
+    let patience = Duration::from_secs(flags.timeout);
+    after(folder, made, patience, &flags.consent)
 }
 
 /// Plans (or takes the plan that lies there, when nothing is wanted), guards, shows, asks and applies; then the machines are known anew. Gives
@@ -237,26 +256,33 @@ pub(crate) fn make(
     })
 }
 
-/// Installs on machines, after those that are new have come up.
+/// Installs on machines. They are waited for when Terraform has changed something, as it starts those that were stopped, too, and as long as
+/// there are some that nobody was on yet.
 pub(crate) fn after(
     folder: &Path,
-    before: &[Node],
+    made: bool,
+    patience: Duration,
     consent: &Consent,
-    no_install: bool,
 ) -> anyhow::Result<ExitCode> {
     let network = Network::load(folder)?;
-    if no_install || network.nodes.is_empty() {
-        if consent.json {
-            output::say(json!({"machines": network.nodes.len()}).to_string());
-        } else {
-            output::say(format!("{} machines", network.nodes.len()));
-        }
-        return Ok(ExitCode::SUCCESS);
+    if network.nodes.is_empty() {
+        return say_machines(&network, consent.json);
     }
-    let is_new = |node: &&Node| !before.iter().any(|it| it.instance_id == node.instance_id);
-    let new: Vec<_> = network.nodes.iter().filter(is_new).cloned().collect();
-    install::come_up(&network, &new, consent.json)?;
+    if made || machines::has_unmet(&network)? {
+        install::come_up(&network, patience, consent.json)?;
+    }
     install::installed(&network, &[], consent.json)
+}
+
+/// Says how many there are.
+fn say_machines(network: &Network, is_json: bool) -> anyhow::Result<ExitCode> {
+    let count = network.nodes.len();
+    if is_json {
+        output::say(json!({"machines": count}).to_string());
+    } else {
+        output::say(format!("{count} machines"));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Terraform's outputs; the machines among them are kept.

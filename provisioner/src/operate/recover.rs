@@ -87,8 +87,8 @@ fn climb(
     let consent = Consent::default();
     if address.is_some() {
         let made = || {
-            terraform::make(network, Some(&Wanted::default()), &consent, flags.yes)?;
-            terraform::after(folder, &network.nodes, &consent, false).map(drop)
+            let made = terraform::make(network, Some(&Wanted::default()), &consent, flags.yes)?;
+            terraform::after(folder, made, install::START, &consent).map(drop)
         };
         if rung("plan and apply", made()) {
             return Ok("plan and apply brought it back");

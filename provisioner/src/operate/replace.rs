@@ -7,6 +7,7 @@ use anyhow::bail;
 use super::{Case, is_heard, machine};
 use crate::{
     config::Target,
+    install,
     lock::{Journal, Lock},
     network::{Network, Node},
     output,
@@ -77,7 +78,7 @@ pub(super) fn anew(
         replaces: vec![address],
         ..Wanted::default()
     };
-    terraform::make(network, Some(&wanted), consent, yes)?;
-    terraform::after(&network.folder, &network.nodes, consent, false)?;
+    let made = terraform::make(network, Some(&wanted), consent, yes)?;
+    terraform::after(&network.folder, made, install::START, consent)?;
     is_heard(&network.folder, &node.name)
 }

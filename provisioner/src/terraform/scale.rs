@@ -4,9 +4,10 @@ use std::{fs, path::Path, process::ExitCode};
 
 use anyhow::{Context as _, bail};
 
-use super::{Consent, Wanted, after, make};
+use super::{Consent, Wanted, after, make, say_machines};
 use crate::{
     config::{self, set_number},
+    install,
     lock::Lock,
     network::Network,
     private,
@@ -45,7 +46,6 @@ pub(crate) fn scale(folder: &Path, flags: &ScaleFlags) -> anyhow::Result<ExitCod
             flags.what
         );
     };
-    let before = Network::load(folder)?.nodes;
     let _lock = Lock::take(folder, "scale")?;
     let path = folder.join(config::FILE);
     let text = fs::read_to_string(&path);
@@ -69,11 +69,17 @@ pub(crate) fn scale(folder: &Path, flags: &ScaleFlags) -> anyhow::Result<ExitCod
             flags.yes,
         )
     });
-    if let Err(error) = made {
-        if error.is::<super::NothingDone>() || error.is::<crate::config::ConfigError>() {
-            write(&text)?;
+    let made = match made {
+        Ok(made) => made,
+        Err(error) => {
+            if error.is::<super::NothingDone>() || error.is::<crate::config::ConfigError>() {
+                write(&text)?;
+            }
+            return Err(error);
         }
-        return Err(error);
+    };
+    if flags.no_install {
+        return say_machines(&Network::load(folder)?, flags.consent.json);
     }
-    after(folder, &before, &flags.consent, flags.no_install)
+    after(folder, made, install::START, &flags.consent)
 }

@@ -8,6 +8,7 @@ mod faults;
 mod install;
 mod learned;
 mod ledgers;
+mod made;
 mod moving_in;
 mod network;
 mod operate;
