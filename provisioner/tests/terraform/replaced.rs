@@ -148,8 +148,15 @@ fn is_passed_over(kind: &str, argument: &str) -> bool {
 
 #[test]
 fn arguments_that_replace() {
-    // All that there is: a level with volumes for commit logs, and a load balancer for the public.
-    let environment = Environment::new(&json!({"level": "high", "site_url": "dl.example.com"}));
+    // All that there is, and of each one: a level with volumes for commit logs, and a load balancer for the public.
+    let environment = Environment::new(&json!({
+        "level": "high",
+        "site_url": "dl.example.com",
+        "cassandra_instance_count": 1,
+        "monitor_instance_count": 1,
+        "scalar_autoscaling_group_desire": 1,
+        "traefik_instance_count": 1,
+    }));
     environment.plan_and_apply();
     let schema = table("schema.json");
     let state = environment.does(&["state", "list"]);
