@@ -108,18 +108,24 @@ pub fn program(folder: &Path, name: &'static str) -> Result<PathBuf, PartError> 
     Ok(program)
 }
 
+/// Where the cache keeps it.
+pub(crate) fn place(module: &Module, cache: &Path) -> PathBuf {
+    let folder = cache.join("go/bin").join(module.version);
+    folder.join(module.program)
+}
+
 /// Builds a program, unless the cache has it.
 pub(crate) fn build(module: &Module, cache: &Path) -> Result<PathBuf, PartError> {
-    let folder = cache.join("go/bin").join(module.version);
-    let program = folder.join(module.program);
+    let program = place(module, cache);
     if program.is_file() {
         return Ok(program);
     }
+    let folder = program.parent().unwrap_or(cache);
     let disk = |source| PartError::Cache {
         path: cache.to_owned(),
         source,
     };
-    fs::create_dir_all(&folder).map_err(disk)?;
+    fs::create_dir_all(folder).map_err(disk)?;
     let lock = fs::File::create(cache.join("go/lock")).map_err(disk)?;
     lock.lock().map_err(disk)?;
     if program.is_file() {
@@ -148,7 +154,7 @@ pub(crate) fn build(module: &Module, cache: &Path) -> Result<PathBuf, PartError>
     let named = format!("{}@{}", module.module, module.version);
     if !module.is_copied {
         let mut install = go(&["install"]);
-        install.args(module.flags).arg(&named).env("GOBIN", &folder);
+        install.args(module.flags).arg(&named).env("GOBIN", folder);
         debian::run(&part, install)?;
         return Ok(program);
     }

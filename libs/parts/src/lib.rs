@@ -164,6 +164,14 @@ pub fn find(program: &str) -> Result<Found, PartError> {
     fetched(part)
 }
 
+/// A program that is built, when that was done before, or one on the PATH: nothing is fetched.
+#[must_use]
+pub fn built(program: &str) -> Option<PathBuf> {
+    let module = MODULES.iter().find(|it| it.program == program)?;
+    let path = go::place(module, &cache());
+    on_path(program).or_else(|| Some(path).filter(|it| it.is_file()))
+}
+
 /// Fetches a program of the table from Debian's packages, also when the machine has one; for those that want exactly that.
 ///
 /// # Errors

@@ -58,6 +58,38 @@ fn move_state(environment: &Environment, address: SocketAddr) {
     environment.does(&["init"]);
 }
 
+/// What one of them has made the other takes over, with nothing to be done but `init`: each has the provider from a registry of its own.
+#[test]
+fn from_terraform_to_opentofu_and_back() {
+    let (terraform, tofu) = (parts::on_path("terraform"), parts::built("tofu"));
+    let (Some(terraform), Some(tofu)) = (terraform, tofu) else {
+        testkit::skip("there are not both Terraform and OpenTofu");
+        return;
+    };
+    let environment = Environment::applied();
+    let both = [
+        (&tofu, "registry.opentofu.org"),
+        (&terraform, "registry.terraform.io"),
+    ];
+    for (program, registry) in both {
+        let run = |code: i32, arguments: &[&str]| {
+            let command = environment.command(arguments);
+            let ended = command.env("PROVISIONER_TERRAFORM", program).run();
+            let said = ended.stdout + &ended.stderr;
+            assert_eq!(ended.status.code(), Some(code), "{registry}: {said}");
+            said
+        };
+        let said = run(0, &["plan", "--no-install"]);
+        assert!(said.contains("no resource differs"), "{said}");
+        let lock = environment.path().join(".terraform.lock.hcl");
+        let lock = fs::read_to_string(lock).unwrap();
+        assert!(lock.contains(&format!("provider \"{registry}/")), "{lock}");
+        // From here on the state is of the one that changed it.
+        run(2, &["plan", "--no-install", "--replace", "scalar.0"]);
+        run(0, &["apply", "--no-install"]);
+    }
+}
+
 #[test]
 fn locks() {
     let environment = Environment::new(&json!({}));
