@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeSet,
     fs,
-    io::Read as _,
+    io::{self, Read as _},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     thread,
@@ -75,7 +75,7 @@ fn search(folder: &Path) -> BTreeSet<String> {
     };
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
+        for entry in fs::read_dir(folder).into_iter().flatten() {
             let path = entry.unwrap().path();
             if path.is_symlink() || path.ends_with("config.json") {
                 continue;
@@ -84,7 +84,14 @@ fn search(folder: &Path) -> BTreeSet<String> {
                 folders.push(path);
                 continue;
             }
-            let bytes = fs::read(&path).unwrap();
+            // Terraform speaks with its provider by a socket, and what is for a moment may be gone.
+            if !path.is_file() {
+                continue;
+            }
+            let bytes = match fs::read(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                other => other.unwrap(),
+            };
             look(&path, &bytes);
             if path.ends_with("plan.out") {
                 for file in unzip(&bytes) {
