@@ -89,7 +89,7 @@ pub const ALL: &[Part] = &[
 ];
 
 pub use go::{MODULES, Module, program as go_program};
-pub use pypi::{ANSIBLE, ansible, moto, traefik, traefik_versions};
+pub use pypi::{ANSIBLE, ansible, grafana_model, moto, traefik, traefik_versions};
 pub use terraform::terraform;
 
 /// A part that is there.
