@@ -8,7 +8,7 @@ PARTS := $(subst $(comma), ,$(WITH))
 PROGRAMS += $(patsubst %,-p %-exporter,$(filter cassandra traefik,$(PARTS:all=cassandra traefik)))
 export BUILD_REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 
-.PHONY: up down test bench crash fuzz lint deny dist
+.PHONY: up down test tofu bench crash fuzz lint deny dist
 
 ## Build, start the local network, wait until it is healthy; WITH=cassandra,ledger,traefik, or all, starts those and their exporters too.
 up:
@@ -24,6 +24,11 @@ down:
 test:
 	@scripts/tools.sh
 	@scripts/test.sh
+
+## Terraform's tests with OpenTofu in its place, which is built once, in some minutes.
+tofu:
+	@scripts/tools.sh
+	PARTS_TERRAFORM=tofu cargo test --locked -p provisioner --test terraform
 
 ## Our programs beside those whose place they take, in one run; written to BENCHMARKS.md. PART=alert-router measures one.
 bench:

@@ -778,26 +778,34 @@ fn promtool_takes_the_rules() {
     let others = Settings {
         runbook_base_url: "https://example.com/a'b\"c".to_owned(),
         dashboard_base_url: None,
-        agent_down_for: "2m".to_owned(),
-        can_start_programs: false,
+        repairs: Vec::new(),
+        without: vec!["ledger"],
+        ..Settings::default()
     };
     for settings in [Settings::default(), others] {
         let folder = tempfile::tempdir().unwrap();
-        for file in render(&settings).rules {
+        let rules = render(&settings).rules;
+        for file in &rules {
             let path = folder.path().join(&file.name);
             fs::write(&path, &file.text).unwrap();
             run(&["check", "rules", "--lint=all", "--lint-fatal"], &path);
-            assert_eq!(file.text.contains("repair:"), settings.can_start_programs);
         }
+        let has = |text| rules.iter().any(|it| it.text.contains(text));
+        assert_eq!(has("repair:"), !settings.repairs.is_empty());
+        assert_eq!(has("LedgerDown"), settings.without.is_empty());
     }
 }
 
 /// Every alert fires, does not fire yet, and clears; but for the one that always fires.
 #[test]
 fn promtool_proves_the_alerts() {
-    let tests = root().join("dashboards/rules/tests/host.yml");
-    run(&["test", "rules"], &tests);
-    let text = fs::read_to_string(tests).unwrap();
+    let mut text = String::new();
+    for file in files().1 {
+        let name = file.name.replace(".rules.yml", ".yml");
+        let tests = root().join("dashboards/rules/tests").join(name);
+        run(&["test", "rules"], &tests);
+        text.push_str(&fs::read_to_string(tests).unwrap());
+    }
     for (alert, _) in RUNBOOKS {
         let cases: Vec<_> = text
             .split("alertname: ")

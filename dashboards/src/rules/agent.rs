@@ -8,8 +8,8 @@ pub(super) const GROUP: Group = Group {
     alerts: &[
         Alert {
             name: "AgentDown",
-            // A host that is gone as a whole is HostDown's, the ledger LedgerDown's.
-            expr: "up{job!=\"scalardl\",program!=\"\"} == 0 unless on (cluster, instance) scalar_dl:host_down",
+            // A host that is gone as a whole is HostDown's, the ledger LedgerDown's, Traefik TraefikDown's.
+            expr: "up{job!~\"scalardl|traefik-requests\",program!=\"\"} == 0 unless on (cluster, instance) scalar_dl:host_down",
             severity: "critical",
             summary: "{{ $labels.program }} on {{ $labels.instance }} does not answer",
             description: "Prometheus has not been able to scrape the job {{ $labels.job }} of {{ $labels.instance }}. What it tells is missing; the host answers otherwise.",

@@ -25,7 +25,7 @@ pub(super) const GROUP: Group = Group {
             description: "Nobody can use Scalar DL. When Cassandra has no quorum, begin there.",
             dashboard: "ledger",
             variables: &[],
-            repair: Some("rolling-restart scalardl"),
+            repair: Some("install scalardl"),
         },
         Alert {
             name: "LedgerFlaps",

@@ -550,6 +550,8 @@ impl Ledger {
             ("total_failure", failures),
             ("execute_contract_request_success", successes),
             ("execute_contract_request_failure", failures),
+            // It has no such method, so nobody has called it.
+            ("validate_ledger_request_failure", 0),
         ] {
             let name = format!("scalardl_stats_ledger_{name}");
             text += &format!("# TYPE {name} gauge\n{name} {value}\n");

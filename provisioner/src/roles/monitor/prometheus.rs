@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::{
-    super::{OPERATOR, PROMETHEUS, Place, Service, port, prefix, roles_of, socket},
-    alert_routers, expected, monitors, prometheuses, url,
+    super::{OPERATOR, PROMETHEUS, Place, Service, port, prefix, roles_of, socket, unit::adapted},
+    alert_routers, expected, kept, monitors, prometheuses, url,
 };
 use crate::{
     alerting::quoted,
@@ -52,7 +52,18 @@ const JOBS: &[Job] = &[
         password: "scrape.password",
         pace: None,
     },
+    // Traefik's own, which the exporter passes on.
+    Job {
+        name: REQUESTS,
+        program: "traefik-exporter",
+        password: "scrape.password",
+        pace: None,
+    },
 ];
+
+/// How many requests Traefik took, and what became of them.
+const REQUESTS: &str = "traefik-requests";
+const REQUESTS_PATH: &str = "/traefik/metrics";
 
 /// The ledgers' own metrics, which have neither TLS nor a password.
 const LEDGERS: &str = "scalardl";
@@ -68,10 +79,15 @@ struct Job {
     pace: Option<(&'static str, &'static str)>,
 }
 
-pub(super) fn add(place: &mut Place<'_>, rules: Vec<dashboards::File>) -> anyhow::Result<()> {
+pub(super) fn add(
+    place: &mut Place<'_>,
+    disk: Option<&str>,
+    rules: Vec<dashboards::File>,
+) -> anyhow::Result<()> {
+    let state = kept(place, NAME, disk);
     let mut arguments = vec![
         format!("--config.file={CONFIGURATION}/{NAME}/{FILE}"),
-        format!("--storage.tsdb.path={STATE}/{NAME}"),
+        format!("--storage.tsdb.path={state}"),
         format!(
             "--storage.tsdb.retention.time={}",
             place.materials.retention
@@ -89,7 +105,6 @@ pub(super) fn add(place: &mut Place<'_>, rules: Vec<dashboards::File>) -> anyhow
         ),
         "--web.route-prefix=/".to_owned(),
     ]);
-    place.state(NAME);
     let secrets = &place.materials.secrets;
     // URLs of remote_write may be secret, and stand in it.
     place.secret(NAME, FILE, configuration(place));
@@ -125,16 +140,24 @@ pub(super) fn add(place: &mut Place<'_>, rules: Vec<dashboards::File>) -> anyhow
         NAME,
         &[(OPERATOR, &secrets.operator), (PROMETHEUS, &secrets.scrape)],
     );
+    let unit = adapted(
+        UNIT,
+        &[(
+            &format!("ReadWritePaths={STATE}/{NAME}"),
+            &format!("ReadWritePaths={state}"),
+        )],
+    )?;
     let health = place.health(NAME, "/-/ready", OPERATOR, &secrets.operator.secret);
     place.service(Service {
         name: NAME,
-        unit: UNIT,
+        unit: &unit,
         without: &[],
         program: NAME,
         arguments,
         // Certificates, passwords and targets are read anew by themselves.
         restarted_by: &[],
         reloaded_by: &[FILE, "own-rules/", "own-scrapes/", "rules/"],
+        disk,
         health,
     })
 }
@@ -172,6 +195,9 @@ fn configuration(place: &Place<'_>) -> String {
     text.push_str("scrape_configs:\n");
     for job in JOBS {
         text.push_str(&format!("- job_name: {}\n", job.name));
+        if job.name == REQUESTS {
+            text.push_str(&format!("  metrics_path: {REQUESTS_PATH}\n"));
+        }
         if let Some((interval, timeout)) = job.pace {
             text.push_str(&format!(
                 "  scrape_interval: {interval}\n  scrape_timeout: {timeout}\n"
@@ -249,7 +275,7 @@ fn targets(network: &Network, job: &str, program: &str, port: u16) -> anyhow::Re
         "cassandra" => with(Role::Cassandra),
         "prometheus" => prometheuses(network).collect(),
         LEDGERS => with(Role::ScalarDl),
-        "traefik" => with(Role::Traefik),
+        "traefik" | REQUESTS => with(Role::Traefik),
         _ => network.nodes.iter().collect(),
     };
     let each = nodes.into_iter().map(|node| {
