@@ -82,7 +82,7 @@ pub(crate) fn thresholds(config: &Config) -> anyhow::Result<BTreeMap<String, Thr
     let mut thresholds = dashboards::thresholds();
     for (name, values) in config.named("alerts") {
         let threshold = thresholds.get_mut(name).with_context(|| {
-            format!("config.json: alerts.{name}: there is no such alert; docs/alerts.md has all")
+            format!("config.json: alerts.{name}: there is no such alert; docs/5-monitoring.md has all")
         })?;
         if let Some(lasts) = values.text("for") {
             lasts.clone_into(&mut threshold.r#for);
@@ -204,8 +204,7 @@ mod tests {
     const BEGIN: &str = "# Written by `x`; changes are lost.\n";
     const ROUTE: &str = "route:\n  receiver: team\n  group_by: [alertname, instance]\n  group_wait: 5s\n  group_interval: 10s\n  repeat_interval: 4h\n  routes:\n  - receiver: nobody\n    matchers: [alertname=Watchdog]\n";
 
-    const HEARTBEATS: &str =
-        "heartbeats:\n- matchers: [alertname=Watchdog]\n  timeout: 5m\n  receiver: ";
+    const HEARTBEATS: &str = "inhibit_rules:\n- source_matchers: [alertname=HostDown]\n  target_matchers: ['alertname!=\"HostDown\"']\n  equal: [cluster, instance]\nheartbeats:\n- matchers: [alertname=Watchdog]\n  timeout: 5m\n  receiver: ";
 
     #[expect(clippy::needless_pass_by_value, reason = "each is made for its case")]
     fn check(ways: Ways, expect: &str) {

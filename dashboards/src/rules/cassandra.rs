@@ -31,7 +31,7 @@ pub(super) const GROUP: Group = Group {
             name: "CassandraNodeDown",
             expr: "cassandra:endpoint_down * on (cluster, endpoint) group_left (environment, instance, instance_id, role, zone) scalar_dl:endpoint_info or cassandra:endpoint_down unless on (cluster, endpoint) scalar_dl:endpoint_info",
             severity: "critical",
-            summary: "The others hold Cassandra's node {{ if $labels.instance }}{{ $labels.instance }}{{ else }}{{ $labels.endpoint }}{{ end }} to be down",
+            summary: "Cassandra at {{ $labels.endpoint }} is down, as the others see it",
             description: "Most members of the ring that can be asked do not hear {{ $labels.endpoint }}. One more, and the quorum of its data is gone.",
             dashboard: "cassandra",
             variables: &[],

@@ -360,7 +360,7 @@ fn broken(operator: &Operator) {
     );
     operator.shell(
         "n3",
-        "systemctl stop inbox; mv /etc/scalar-dl-monitoring/prometheus/rules/host.rules.yml /srv/; systemctl reload prometheus",
+        "systemctl stop inbox; mv /etc/scalar-dl-monitoring/prometheus/rules/agent.rules.yml /srv/; systemctl reload prometheus",
     );
     for (host, address) in [("n2", "0.0.0.0:9200"), ("bastion", "10.90.0.10:9100")] {
         operator.shell(
@@ -383,7 +383,7 @@ fn broken(operator: &Operator) {
             "rules",
             "n3",
             vec![
-                "AgentDown of host.alerts in /etc/scalar-dl-monitoring/prometheus/rules/host.rules.yml should be there 1 times, and is 0 times",
+                "AgentDown of agent.alerts in /etc/scalar-dl-monitoring/prometheus/rules/agent.rules.yml should be there 1 times, and is 0 times",
             ],
         ),
         (
@@ -477,7 +477,7 @@ fn broken(operator: &Operator) {
         (
             "n3",
             "drift",
-            "install would write /etc/scalar-dl-monitoring/prometheus/rules/host.rules.yml",
+            "install would write /etc/scalar-dl-monitoring/prometheus/rules/agent.rules.yml",
             "install n3",
         ),
     ] {

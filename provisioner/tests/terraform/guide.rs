@@ -422,7 +422,17 @@ fn levels() {
 #[test]
 fn alerts() {
     let mut table = "| alert | severity | |\n|---|---|---|\n".to_owned();
-    let rules = text("dashboards/rules/host.rules.yml");
+    let rules = [
+        "agent",
+        "alert-router",
+        "cassandra",
+        "host",
+        "ledger",
+        "prometheus",
+        "traefik",
+    ]
+    .map(|it| text(&format!("dashboards/rules/{it}.rules.yml")))
+    .concat();
     for rule in rules.split("- alert: ").skip(1) {
         let name = rule.lines().next().unwrap().trim();
         let value = |key: &str| {
@@ -465,7 +475,17 @@ fn message() {
         .unwrap()
         .1;
     fs::write(folder.path().join("alert-router.yml"), config).unwrap();
-    let rules = text("dashboards/rules/host.rules.yml");
+    let rules = [
+        "agent",
+        "alert-router",
+        "cassandra",
+        "host",
+        "ledger",
+        "prometheus",
+        "traefik",
+    ]
+    .map(|it| text(&format!("dashboards/rules/{it}.rules.yml")))
+    .concat();
     let mut rules = rules.split("- alert: ");
     let rule = rules.find(|it| it.starts_with("LedgerDown\n")).unwrap();
     let (labels, annotations) = rule.split_once("annotations:").unwrap();
