@@ -1,16 +1,16 @@
 # Each target is a few lines; what is longer is in scripts/.
 PROGRAMS = -p node-exporter -p alert-router -p provisioner
 PROVISIONER = target/release/provisioner
-# What `make up` starts besides, with commas between: cassandra, traefik.
+# What `make up` starts besides, with commas between: cassandra, ledger, traefik; or all.
 WITH ?=
 comma := ,
 PARTS := $(subst $(comma), ,$(WITH))
-PROGRAMS += $(patsubst %,-p %-exporter,$(filter cassandra traefik,$(PARTS)))
+PROGRAMS += $(patsubst %,-p %-exporter,$(filter cassandra traefik,$(PARTS:all=cassandra traefik)))
 export BUILD_REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 
-.PHONY: up down test bench crash fuzz lint deny dist
+.PHONY: up down test tofu bench crash fuzz lint deny dist
 
-## Build, start the local network, wait until it is healthy; WITH=cassandra,traefik starts those and their exporters too.
+## Build, start the local network, wait until it is healthy; WITH=cassandra,ledger,traefik, or all, starts those and their exporters too.
 up:
 	@scripts/tools.sh
 	cargo build --release --locked $(PROGRAMS)
@@ -24,6 +24,11 @@ down:
 test:
 	@scripts/tools.sh
 	@scripts/test.sh
+
+## Terraform's tests with OpenTofu in its place, which is built once, in some minutes.
+tofu:
+	@scripts/tools.sh
+	PARTS_TERRAFORM=tofu cargo test --locked -p provisioner --test terraform
 
 ## Our programs beside those whose place they take, in one run; written to BENCHMARKS.md. PART=alert-router measures one.
 bench:

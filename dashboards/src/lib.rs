@@ -1,13 +1,21 @@
 //! What people look at and are woken by: Grafana dashboards, Prometheus rules, and a runbook for every alert. All of it is data
 //! made by [`render`]; `cargo run -p dashboards` writes the files that are checked in.
 
+mod alerts;
+mod cassandra;
 pub mod grafana;
+mod ledger;
+mod monitoring;
 mod node;
+mod nodes;
+mod overview;
 mod query;
 mod rules;
 mod runbooks;
+mod tables;
+mod traefik;
 
-pub use query::{Query, queries};
+pub use query::{Asked, Query, asked, queries};
 pub use runbooks::RUNBOOKS;
 
 /// What an environment decides. The default is the local network at its usual ports.
@@ -69,7 +77,23 @@ pub struct Rendered {
 #[must_use]
 pub fn render(settings: &Settings) -> Rendered {
     Rendered {
-        grafana: vec![grafana::file("node", &node::dashboard())],
+        grafana: dashboards().iter().map(grafana::file).collect(),
         rules: rules::files(settings),
     }
+}
+
+/// The dashboards, in the order of their files.
+#[must_use]
+pub fn dashboards() -> Vec<grafana::Dashboard> {
+    vec![
+        alerts::dashboard(),
+        tables::dashboard(),
+        cassandra::dashboard(),
+        ledger::dashboard(),
+        monitoring::dashboard(),
+        node::dashboard(),
+        nodes::dashboard(),
+        overview::dashboard(),
+        traefik::dashboard(),
+    ]
 }

@@ -8,6 +8,7 @@ pub(crate) fn dashboard() -> Dashboard {
         title: "Node",
         description: "One host: processors, memory, disks, file systems, network, services, and the agent that tells of them.",
         base_metric: "node_uname_info",
+        variables: &[],
         rows: vec![
             glance(),
             cpu(),
@@ -21,6 +22,8 @@ pub(crate) fn dashboard() -> Dashboard {
     }
 }
 
+const PSI: &str = "kernels with CONFIG_PSI, which is switched on";
+
 fn glance() -> Row {
     Row {
         title: "Glance",
@@ -29,6 +32,7 @@ fn glance() -> Row {
                 .floor(1.0)
                 .query("min by (cluster, instance) (up{SELECT})", "{{instance}}"),
             Panel::stat("Uptime", "s", "Time since the host was started. A small number that nobody planned is a crash.")
+                .neutral()
                 .query("node_time_seconds{SELECT} - node_boot_time_seconds{SELECT}", "{{instance}}"),
             Panel::stat("CPU busy", "percentunit", "Part of the processors' time that is not idle. Above 90 % for long: too little machine, or a process out of hand.")
                 .draw(Draw::Gauge)
@@ -44,13 +48,13 @@ fn glance() -> Row {
                 .draw(Draw::Gauge)
                 .thresholds(0.85, 0.95)
                 .max(1.0)
-                .query("max by (cluster, instance) (1 - node_filesystem_avail_bytes{fstype!~\"tmpfs|ramfs\",SELECT} / (node_filesystem_size_bytes{fstype!~\"tmpfs|ramfs\",SELECT} > 0))", "{{instance}}"),
+                .query("max by (cluster, instance) (1 - node_filesystem_avail_bytes{fstype!~\"tmpfs|ramfs|squashfs|overlay\",SELECT} / (node_filesystem_size_bytes{fstype!~\"tmpfs|ramfs|squashfs|overlay\",SELECT} > 0))", "{{instance}}"),
             Panel::stat("Load per CPU", "none", "Processes that run or wait, over one minute, for each processor. Above 1 they wait for each other.")
                 .thresholds(1.0, 2.0)
                 .query("node_load1{SELECT} / on (cluster, instance, job) group_left () count by (cluster, instance, job) (node_cpu_seconds_total{mode=\"idle\",SELECT})", "{{instance}}"),
-            Panel::stat("System", "none", "Kernel and host name.").draw(Draw::Text).size(12, 3)
+            Panel::stat("System", "none", "Kernel and host name.").draw(Draw::Text).size(12, 3).neutral()
                 .query("node_uname_info{SELECT}", "{{nodename}} · {{release}}"),
-            Panel::stat("Distribution", "none", "The operating system's release.").draw(Draw::Text).size(12, 3)
+            Panel::stat("Distribution", "none", "The operating system's release.").draw(Draw::Text).size(12, 3).neutral()
                 .query("node_os_info{SELECT}", "{{instance}} · {{pretty_name}}"),
         ],
     }
@@ -85,6 +89,15 @@ fn cpu() -> Row {
             Panel::lines("Processes started", "ops", "New processes a second. Many: something is started again and again.")
                 .size(6, 8)
                 .query("rate(node_forks_total{SELECT}[$__rate_interval])", "{{instance}}"),
+            Panel::lines("Waits for a processor", "percentunit", "Part of the time in which something could have run and had no processor (PSI). More than a few per cent: too few of them.")
+                .size(12, 8)
+                .max(1.0)
+                .query("rate(node_pressure_cpu_waiting_seconds_total{SELECT}[$__rate_interval])", "{{instance}}")
+                .without("node_pressure_cpu_waiting_seconds_total", PSI),
+            Panel::lines("Stolen", "percentunit", "Part of the processors' time that the hypervisor gave to others: burst credits are spent, or the neighbours are loud.")
+                .size(12, 8)
+                .max(1.0)
+                .query("avg by (cluster, instance) (rate(node_cpu_seconds_total{mode=\"steal\",SELECT}[$__rate_interval]))", "{{instance}}"),
         ],
     }
 }
@@ -121,6 +134,11 @@ fn memory() -> Row {
                 .query("node_memory_Slab_bytes{SELECT}", "{{instance}} slab")
                 .query("node_memory_PageTables_bytes{SELECT}", "{{instance}} page tables")
                 .query("node_memory_KernelStack_bytes{SELECT}", "{{instance}} stacks"),
+            Panel::lines("Waits for memory", "percentunit", "Part of the time in which something waited for memory, and in which everything did (PSI). More than a few per cent: too little of it.")
+                .max(1.0)
+                .query("rate(node_pressure_memory_waiting_seconds_total{SELECT}[$__rate_interval])", "{{instance}} something")
+                .query("rate(node_pressure_memory_stalled_seconds_total{SELECT}[$__rate_interval])", "{{instance}} everything")
+                .without("node_pressure_memory_waiting_seconds_total", PSI),
             Panel::lines("Killed for memory", "none", "Processes that the kernel killed because memory had run out. Each is one too many.")
                 .query("increase(node_vmstat_oom_kill{SELECT}[$__rate_interval])", "{{instance}}"),
         ],
@@ -139,7 +157,8 @@ fn disk() -> Row {
                 .query("rate(node_disk_writes_completed_total{SELECT}[$__rate_interval])", "{{instance}} {{device}} writes"),
             Panel::lines("Latency", "s", "How long one read or write takes. Cassandra wants reads below 10 ms.")
                 .query("rate(node_disk_read_time_seconds_total{SELECT}[$__rate_interval]) / (rate(node_disk_reads_completed_total{SELECT}[$__rate_interval]) > 0)", "{{instance}} {{device}} read")
-                .query("rate(node_disk_write_time_seconds_total{SELECT}[$__rate_interval]) / (rate(node_disk_writes_completed_total{SELECT}[$__rate_interval]) > 0)", "{{instance}} {{device}} write"),
+                .query("rate(node_disk_write_time_seconds_total{SELECT}[$__rate_interval]) / (rate(node_disk_writes_completed_total{SELECT}[$__rate_interval]) > 0)", "{{instance}} {{device}} write")
+                .rare("a disk that is not used at the moment"),
             Panel::lines("Time in use", "percentunit", "Part of the time in which a disk had something to do. 100 % is the limit of spinning disks; volumes of clouds bear more.")
                 .max(1.0)
                 .query("rate(node_disk_io_time_seconds_total{SELECT}[$__rate_interval])", "{{instance}} {{device}}"),
@@ -147,7 +166,22 @@ fn disk() -> Row {
                 .query("rate(node_disk_io_time_weighted_seconds_total{SELECT}[$__rate_interval])", "{{instance}} {{device}}"),
             Panel::lines("Discards and flushes", "iops", "Blocks given back to the disk, and demands that data be safe. Many flushes: many commits.")
                 .query("rate(node_disk_discards_completed_total{SELECT}[$__rate_interval])", "{{instance}} {{device}} discards")
-                .query("rate(node_disk_flush_requests_total{SELECT}[$__rate_interval])", "{{instance}} {{device}} flushes"),
+                .query("rate(node_disk_flush_requests_total{SELECT}[$__rate_interval])", "{{instance}} {{device}} flushes")
+                .without("node_disk_flush_requests_total", "kernels since 5.5, and disks that can flush"),
+            Panel::lines("Waits for disks", "percentunit", "Part of the time in which something waited for a disk, and in which everything did (PSI).")
+                .size(12, 8)
+                .max(1.0)
+                .query("rate(node_pressure_io_waiting_seconds_total{SELECT}[$__rate_interval])", "{{instance}} something")
+                .query("rate(node_pressure_io_stalled_seconds_total{SELECT}[$__rate_interval])", "{{instance}} everything")
+                .without("node_pressure_io_waiting_seconds_total", PSI),
+            Panel::lines("Held back by EC2", "percentunit", "Part of the time in which a volume, or the instance, was at its limit of operations or of bytes. More than a little: buy more, or ask less.")
+                .size(12, 8)
+                .max(1.0)
+                .query("rate(node_ebs_volume_iops_exceeded_seconds_total{SELECT}[$__rate_interval])", "{{instance}} {{device}} volume's operations")
+                .query("rate(node_ebs_volume_throughput_exceeded_seconds_total{SELECT}[$__rate_interval])", "{{instance}} {{device}} volume's bytes")
+                .query("rate(node_ebs_instance_iops_exceeded_seconds_total{SELECT}[$__rate_interval])", "{{instance}} {{device}} instance's operations")
+                .query("rate(node_ebs_instance_throughput_exceeded_seconds_total{SELECT}[$__rate_interval])", "{{instance}} {{device}} instance's bytes")
+                .without("node_ebs_volume_iops_exceeded_seconds_total", "EC2 instances with `ebs-stats`"),
         ],
     }
 }
@@ -159,16 +193,17 @@ fn filesystems() -> Row {
             Panel::lines("Space used", "percentunit", "Part of its space that each file system has given away. Above 85 %: free or add space.")
                 .max(1.0)
                 .thresholds(0.85, 0.95)
-                .query("1 - node_filesystem_avail_bytes{fstype!~\"tmpfs|ramfs\",SELECT} / (node_filesystem_size_bytes{fstype!~\"tmpfs|ramfs\",SELECT} > 0)", "{{instance}} {{mountpoint}}"),
+                .query("1 - node_filesystem_avail_bytes{fstype!~\"tmpfs|ramfs|squashfs|overlay\",SELECT} / (node_filesystem_size_bytes{fstype!~\"tmpfs|ramfs|squashfs|overlay\",SELECT} > 0)", "{{instance}} {{mountpoint}}"),
             Panel::lines("Space left", "bytes", "Bytes that programs can still write.")
-                .query("node_filesystem_avail_bytes{fstype!~\"tmpfs|ramfs\",SELECT}", "{{instance}} {{mountpoint}}"),
+                .query("node_filesystem_avail_bytes{fstype!~\"tmpfs|ramfs|squashfs|overlay\",SELECT}", "{{instance}} {{mountpoint}}"),
             Panel::lines("Files used", "percentunit", "Part of the file nodes (inodes) that is used. At 100 % no file can be made, however much space is left.")
                 .max(1.0)
                 .thresholds(0.85, 0.95)
-                .query("1 - node_filesystem_files_free{fstype!~\"tmpfs|ramfs\",SELECT} / (node_filesystem_files{fstype!~\"tmpfs|ramfs\",SELECT} > 0)", "{{instance}} {{mountpoint}}"),
+                .query("1 - node_filesystem_files_free{fstype!~\"tmpfs|ramfs|squashfs|overlay\",SELECT} / (node_filesystem_files{fstype!~\"tmpfs|ramfs|squashfs|overlay\",SELECT} > 0)", "{{instance}} {{mountpoint}}"),
             Panel::lines("Time to full", "s", "How long until each file system is full, at its pace over the chosen time range; none for one that does not fill. Less than a day: act.")
                 .size(24, 7)
-                .query("node_filesystem_avail_bytes{fstype!~\"tmpfs|ramfs\",SELECT} / (-deriv(node_filesystem_avail_bytes{fstype!~\"tmpfs|ramfs\",SELECT}[$__range]) > 0)", "{{instance}} {{mountpoint}}"),
+                .query("node_filesystem_avail_bytes{fstype!~\"tmpfs|ramfs|squashfs|overlay\",SELECT} / (-deriv(node_filesystem_avail_bytes{fstype!~\"tmpfs|ramfs|squashfs|overlay\",SELECT}[$__range]) > 0)", "{{instance}} {{mountpoint}}")
+                .rare("no file system fills up"),
             Panel::lines("Read-only", "none", "1 for a file system that takes no writes. Unplanned, it is the kernel's answer to errors of a disk.")
                 .size(12, 7)
                 .max(1.0)
@@ -200,6 +235,32 @@ fn network() -> Row {
                 .size(12, 8)
                 .query("rate(node_network_receive_drop_total{SELECT}[$__rate_interval])", "{{instance}} {{device}} received")
                 .query("rate(node_network_transmit_drop_total{SELECT}[$__rate_interval])", "{{instance}} {{device}} sent"),
+            Panel::lines("Sent again", "percentunit", "Part of the TCP segments that had to be sent again. Above 1 %: the network loses packets.")
+                .max(1.0)
+                .query("rate(node_netstat_Tcp_RetransSegs{SELECT}[$__rate_interval]) / (rate(node_netstat_Tcp_OutSegs{SELECT}[$__rate_interval]) > 0)", "{{instance}}")
+                .rare("a host that sends nothing"),
+            Panel::lines("Connections", "none", "TCP connections that stand, that wait to be forgotten, and that no program holds.")
+                .query("node_netstat_Tcp_CurrEstab{SELECT}", "{{instance}} stand")
+                .query("node_sockstat_TCP_tw{SELECT}", "{{instance}} wait")
+                .query("node_sockstat_TCP_orphan{SELECT}", "{{instance}} orphans"),
+            Panel::lines("Refused connections", "ops", "Connections that a program did not take in time. More than none: it is overloaded, or hangs.")
+                .query("rate(node_netstat_TcpExt_ListenOverflows{SELECT}[$__rate_interval])", "{{instance}} overflows")
+                .query("rate(node_netstat_TcpExt_ListenDrops{SELECT}[$__rate_interval])", "{{instance}} drops"),
+            Panel::lines("Tracked connections", "percentunit", "Part of the kernel's table of connections that is used. When it is full, new connections are dropped without a word.")
+                .max(1.0)
+                .thresholds(0.75, 0.9)
+                .query("node_nf_conntrack_entries{SELECT} / (node_nf_conntrack_entries_limit{SELECT} > 0)", "{{instance}}")
+                .without("node_nf_conntrack_entries", "kernels that have nf_conntrack loaded"),
+            Panel::lines("Held back by EC2", "pps", "Packets that EC2 delayed or dropped, as the instance was at its limit of bytes, packets or connections.")
+                .query("rate(node_ethtool_bw_in_allowance_exceeded{SELECT}[$__rate_interval])", "{{instance}} {{device}} bytes in")
+                .query("rate(node_ethtool_bw_out_allowance_exceeded{SELECT}[$__rate_interval])", "{{instance}} {{device}} bytes out")
+                .query("rate(node_ethtool_pps_allowance_exceeded{SELECT}[$__rate_interval])", "{{instance}} {{device}} packets")
+                .query("rate(node_ethtool_conntrack_allowance_exceeded{SELECT}[$__rate_interval])", "{{instance}} {{device}} connections")
+                .query("rate(node_ethtool_linklocal_allowance_exceeded{SELECT}[$__rate_interval])", "{{instance}} {{device}} DNS, clock, metadata")
+                .without("node_ethtool_bw_in_allowance_exceeded", "EC2 instances, whose network devices are of the kind ena"),
+            Panel::lines("Left out by the kernel", "pps", "Packets that the kernel dropped as its queue was full, and rounds in which it had no time for all.")
+                .query("sum by (cluster, instance) (rate(node_softnet_dropped_total{SELECT}[$__rate_interval]))", "{{instance}} dropped")
+                .query("sum by (cluster, instance) (rate(node_softnet_times_squeezed_total{SELECT}[$__rate_interval]))", "{{instance}} no time"),
         ],
     }
 }
@@ -209,10 +270,25 @@ fn system() -> Row {
         title: "System",
         panels: vec![
             Panel::lines("Units by state", "none", "systemd's units by state. More than none failed: see the table.")
-                .query("node_systemd_units{SELECT}", "{{instance}} {{state}}"),
-            Panel::lines("Failed units", "none", "Units that systemd has given up.")
-                .draw(Draw::Table)
-                .query("node_systemd_unit_state{state=\"failed\",SELECT} == 1", ""),
+                .query("node_systemd_units{SELECT}", "{{instance}} {{state}}")
+                .without("node_systemd_units", "hosts where node-exporter asks systemd"),
+            Panel::table("Failed units", "Units that systemd has given up. The logs of the unit say why.")
+                .size(8, 8)
+                .query("node_systemd_unit_state{state=\"failed\",SELECT} == 1", "")
+                .rare("no unit has failed"),
+            Panel::lines("Started again", "none", "How often systemd has started each service again since it was loaded. Growth: it ends by itself.")
+                .query("node_systemd_service_restart_total{SELECT} > 0", "{{instance}} {{name}}")
+                .rare("every service has run from its start"),
+            Panel::lines("Open files", "percentunit", "Part of the files that the whole host may have open.")
+                .max(1.0)
+                .query("node_filefd_allocated{SELECT} / node_filefd_maximum{SELECT}", "{{instance}}"),
+            Panel::lines("Clock against its time server", "s", "How far the kernel's clock is from the time server's, by its own estimate, and how wrong that may be.")
+                .signed()
+                .query("node_timex_offset_seconds{SELECT}", "{{instance}} offset")
+                .query("node_timex_maxerror_seconds{SELECT}", "{{instance}} largest error"),
+            Panel::lines("Clock in step", "none", "1 while a time server keeps the clock. 0: nobody does, and it drifts.")
+                .max(1.0)
+                .query("node_timex_sync_status{SELECT}", "{{instance}}"),
             Panel::lines("Clock against Prometheus", "s", "How far the host's clock is from that of Prometheus, with the age of the sample. More than a second: Cassandra orders writes by clocks.")
                 .signed()
                 .query("node_time_seconds{SELECT} - timestamp(node_time_seconds{SELECT})", "{{instance}}"),

@@ -23,7 +23,7 @@ use std::{path::Path, process::ExitCode, sync::Arc, time::Instant};
 use anyhow::bail;
 
 use self::{
-    changes::changes,
+    changes::{Changes, changes},
     found::{Found, find},
     report::{NodeReport, Outcome, Report},
     roll_out::RollOut,
@@ -173,6 +173,12 @@ fn run(network: &Network, nodes: Vec<Node>, flags: &InstallFlags) -> anyhow::Res
             let after = hooks.after(result.is_ok()).await;
             result = result.and(after);
         }
+        let besides = if flags.dry_run {
+            let todo = todo.iter().filter_map(|at| seen.get(*at).zip(all.get(*at)));
+            besides(place, &todo.collect::<Vec<_>>()).await?
+        } else {
+            Vec::new()
+        };
         let reports = seen.iter().zip(&all).zip(outcomes);
         let report = Report {
             is_dry: flags.dry_run,
@@ -181,6 +187,7 @@ fn run(network: &Network, nodes: Vec<Node>, flags: &InstallFlags) -> anyhow::Res
                     NodeReport::new(&seen.job.node.name, changes, outcome)
                 })
                 .collect(),
+            besides,
             todo: todo.len(),
             seconds: begin.elapsed().as_secs_f64(),
         };
@@ -218,6 +225,25 @@ async fn users(
 fn has_all_ledgers(nodes: &[Node], seen: &[Seen]) -> bool {
     let mut ledgers = nodes.iter().filter(|it| it.roles.contains(&Role::ScalarDl));
     ledgers.all(|it| seen.iter().any(|seen| seen.job.node.name == it.name))
+}
+
+/// What a run would do for the network as a whole, besides the changes on nodes that differ.
+async fn besides(place: Place<'_>, todo: &[(&Seen, &Changes<'_>)]) -> anyhow::Result<Vec<String>> {
+    let mut lines = Vec::new();
+    let has = |role| todo.iter().any(|it| it.0.job.node.roles.contains(&role));
+    let is_ours = place.network.config.installs(Role::Cassandra);
+    let ledger = todo.iter().find(|it| roll_out::restarts_ledger(it.1));
+    if is_ours && (has(Role::Cassandra) || ledger.is_some()) {
+        lines.push(
+            "Cassandra's users: see that there are ours, and that the default one is none"
+                .to_owned(),
+        );
+    }
+    if let Some((seen, _)) = ledger {
+        let would = schema::would(&seen.remote, place.network, place.materials).await?;
+        lines.extend(would.map(|it| format!("{}: {it}", seen.job.node.name)));
+    }
+    Ok(lines)
 }
 
 /// What a run would change on a node.

@@ -5,6 +5,7 @@ mod control;
 mod down;
 mod files;
 mod ledger;
+mod load;
 mod network;
 mod report;
 mod sample;
@@ -20,6 +21,7 @@ use clap::{Args, Subcommand, ValueEnum};
 pub(crate) use self::state::State;
 use self::{
     ledger::{LedgerFlags, SchemaFlags},
+    load::LoadFlags,
     sample::SampleFlags,
 };
 use crate::inbox::{self, InboxFlags};
@@ -37,6 +39,8 @@ pub(crate) enum Command {
     Start(ProgramFlags),
     /// Show what people would have got by Slack and mail
     Inbox(ReportFlags),
+    /// Send some requests a second to what runs, so that dashboards have something to show
+    Load(LoadFlags),
     /// Show what the programs wrote
     Logs(LogFlags),
     /// Stop everything
@@ -64,10 +68,25 @@ pub(crate) struct Place {
 /// What runs only when it is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Extra {
+    /// All of them.
+    All,
     /// A node of Cassandra, and cassandra-exporter.
     Cassandra,
+    /// The ledger's stand-in: behind Traefik and on Cassandra, where those are started too.
+    Ledger,
     /// Traefik in front of a sample service, and traefik-exporter.
     Traefik,
+}
+
+impl Extra {
+    /// What was asked for, each by its own name.
+    fn each(asked: &[Self]) -> Vec<Self> {
+        if asked.contains(&Self::All) {
+            vec![Self::Cassandra, Self::Ledger, Self::Traefik]
+        } else {
+            asked.to_vec()
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -77,8 +96,8 @@ pub(crate) struct UpFlags {
     /// Use the Slack webhook and the mail server of this config.json in place of the inbox
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// What to start besides: cassandra is a node of it with Jolokia, and cassandra-exporter; traefik stands in front of a sample
-    /// service of two servers, with traefik-exporter
+    /// What to start besides: cassandra is a node of it with Jolokia, and cassandra-exporter; ledger is a stand-in for Scalar DL's;
+    /// traefik stands in front of a sample service of two servers and of the ledger, with traefik-exporter; all is all of them
     #[arg(long, value_name = "PART,…", value_delimiter = ',')]
     with: Vec<Extra>,
     /// Ports by program, such as prometheus=9091,inbox=8026; 0 is any free one
@@ -132,13 +151,14 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Up(flags) => up::up(
             &State::at(flags.place.state_dir)?,
             flags.config.as_deref(),
-            &flags.with,
+            &Extra::each(&flags.with),
             &flags.ports,
         ),
         Command::Status(flags) => report::status(&State::at(flags.place.state_dir)?, flags.json),
         Command::Stop(flags) => control::stop(&State::at(flags.place.state_dir)?, &flags.program),
         Command::Start(flags) => control::start(&State::at(flags.place.state_dir)?, &flags.program),
         Command::Inbox(flags) => report::inbox(&State::at(flags.place.state_dir)?, flags.json),
+        Command::Load(flags) => load::load(&State::at(flags.place.state_dir.clone())?, &flags),
         Command::Logs(flags) => report::logs(
             &State::at(flags.place.state_dir)?,
             flags.program.as_deref(),

@@ -154,8 +154,13 @@ pub(crate) fn who() -> String {
     let user = ["USER", "LOGNAME"]
         .iter()
         .find_map(|it| std::env::var(it).ok());
+    format!("{}@{}", user.as_deref().unwrap_or("unknown"), host())
+}
+
+/// What this machine is called.
+pub(crate) fn host() -> String {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{}@{}", user.as_deref().unwrap_or("unknown"), host.trim())
+    host.trim().to_owned()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod s3;
 mod said;
 mod scale;
 mod target;
+mod unlock;
 mod variables;
 mod workspace;
 

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+#[path = "local/panels.rs"]
+mod panels;
+
 use std::{
     fs,
     net::TcpListener,
@@ -19,6 +22,9 @@ const PORTS: &str =
     "--ports=prometheus=0,inbox=0,inbox-smtp=0,alert-router=0,node-exporter=0,grafana=0";
 /// With those of `--with cassandra`.
 const PORTS_OF_CASSANDRA: &str = "--ports=cassandra=0,cassandra-exporter=0,cassandra-jmx=0,cassandra-jolokia=0,cassandra-storage=0";
+/// With those of `--with ledger`.
+const PORTS_OF_LEDGER: &str =
+    "--ports=ledger=0,ledger-admin=0,ledger-clients=0,ledger-privileged=0";
 /// With those of `--with traefik`.
 const PORTS_OF_TRAEFIK: &str = "--ports=sample-1=0,sample-2=0,traefik=0,traefik-exporter=0,traefik-ledger=0,traefik-privileged=0,traefik-secure=0";
 /// What the issue promises for an alert, and three times that before the test gives up.
@@ -278,8 +284,6 @@ fn an_alert_from_its_start_to_its_end() {
         ]
     );
 
-    every_panel_has_data(&network);
-
     // A crash is repaired and counted.
     let pid = network.program("alert-router")["pid"].clone();
     kill(&pid);
@@ -316,35 +320,6 @@ fn kill(pid: &Value) {
     let pid = i32::try_from(pid.as_i64().unwrap()).unwrap();
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-}
-
-/// Every target of every panel returns data from this Prometheus, but for those that this machine has nothing for.
-fn every_panel_has_data(network: &Network) {
-    const NOTHING: [(&str, &str); 5] = [
-        ("Units by state", "needs systemd"),
-        ("Failed units", "needs a unit that has failed"),
-        ("Time to full", "needs a disk that is filling up"),
-        (
-            "Latency",
-            "needs a disk that is read and written at this moment",
-        ),
-        ("Discards and flushes", "needs a disk that has them"),
-    ];
-    for file in dashboards::render(&dashboards::Settings::default()).grafana {
-        let dashboard: Value = serde_json::from_str(&file.text).unwrap();
-        for (title, expr) in dashboards::queries(&dashboard) {
-            if NOTHING.iter().any(|(its, _)| *its == title) {
-                // It must be understood all the same.
-                network.query(&expr);
-                continue;
-            }
-            eventually(
-                &format!("{title} has data: {expr}"),
-                Duration::from_secs(60),
-                || (!network.query(&expr).is_empty()).then_some(()),
-            );
-        }
-    }
 }
 
 #[test]
@@ -458,6 +433,18 @@ fn mistakes_have_one_message_and_leave_nothing() {
         "config.json has smtp_smarthost, so it needs smtp_from too",
     );
     fails(&network, &["status"], 1, "no local network runs");
+    fails(
+        &network,
+        &["load"],
+        1,
+        "nothing runs that takes load; start it with: provisioner local up --with all",
+    );
+    fails(
+        &network,
+        &["load", "--seconds=0"],
+        2,
+        "invalid value '0' for '--seconds <SECONDS>'",
+    );
     fails(&network, &["logs"], 1, "there are no logs in");
     fails(&network, &["inbox"], 1, "nothing was ever received here");
     // A file stands where the folder should be.

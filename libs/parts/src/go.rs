@@ -20,7 +20,11 @@ pub struct Module {
     pub version: &'static str,
     /// Where its main package stands in the module.
     pub package: &'static str,
-    /// Files that it is compiled with and its module has not, as another tool makes them: empty ones take their place.
+    /// What the compiler is told besides.
+    pub flags: &'static [&'static str],
+    /// Whether it is built in a copy of its module, as `go install` does not build those whose go.mod replaces others, nor those that lack files.
+    pub is_copied: bool,
+    /// Files that it is compiled with and its module has not, as another tool makes them: empty ones take their place in the copy.
     pub stubs: &'static [&'static str],
 }
 
@@ -31,6 +35,8 @@ pub const MODULES: &[Module] = &[
         module: "github.com/prometheus/alertmanager",
         version: "v0.34.1",
         package: "./cmd/alertmanager",
+        flags: &[],
+        is_copied: true,
         // The pages for a browser.
         stubs: &["ui/app/dist/index.html"],
     },
@@ -39,6 +45,18 @@ pub const MODULES: &[Module] = &[
         module: "github.com/prometheus/node_exporter",
         version: "v1.12.1",
         package: ".",
+        flags: &[],
+        is_copied: false,
+        stubs: &[],
+    },
+    Module {
+        program: "tofu",
+        module: "github.com/opentofu/opentofu",
+        version: "v1.12.6",
+        package: "./cmd/tofu",
+        // As it is released, and not for development.
+        flags: &["-ldflags=-X=github.com/opentofu/opentofu/version.dev=no"],
+        is_copied: true,
         stubs: &[],
     },
 ];
@@ -90,18 +108,24 @@ pub fn program(folder: &Path, name: &'static str) -> Result<PathBuf, PartError> 
     Ok(program)
 }
 
+/// Where the cache keeps it.
+pub(crate) fn place(module: &Module, cache: &Path) -> PathBuf {
+    let folder = cache.join("go/bin").join(module.version);
+    folder.join(module.program)
+}
+
 /// Builds a program, unless the cache has it.
 pub(crate) fn build(module: &Module, cache: &Path) -> Result<PathBuf, PartError> {
-    let folder = cache.join("go/bin").join(module.version);
-    let program = folder.join(module.program);
+    let program = place(module, cache);
     if program.is_file() {
         return Ok(program);
     }
+    let folder = program.parent().unwrap_or(cache);
     let disk = |source| PartError::Cache {
         path: cache.to_owned(),
         source,
     };
-    fs::create_dir_all(&folder).map_err(disk)?;
+    fs::create_dir_all(folder).map_err(disk)?;
     let lock = fs::File::create(cache.join("go/lock")).map_err(disk)?;
     lock.lock().map_err(disk)?;
     if program.is_file() {
@@ -128,9 +152,9 @@ pub(crate) fn build(module: &Module, cache: &Path) -> Result<PathBuf, PartError>
         go
     };
     let named = format!("{}@{}", module.module, module.version);
-    if module.stubs.is_empty() {
-        let mut install = go(&["install", &named]);
-        install.env("GOBIN", &folder);
+    if !module.is_copied {
+        let mut install = go(&["install"]);
+        install.args(module.flags).arg(&named).env("GOBIN", folder);
         debian::run(&part, install)?;
         return Ok(program);
     }
@@ -139,7 +163,7 @@ pub(crate) fn build(module: &Module, cache: &Path) -> Result<PathBuf, PartError>
     let said = debian::run(&part, download)?;
     let source = json_text(&said, "Dir")
         .ok_or_else(|| debian::failure(&part, "go mod download names no folder"))?;
-    // A module's folder is not to be written to, so the stubs go into a copy.
+    // A module's folder is not to be written to.
     let copy = cache.join("go/source").join(&named);
     if copy.exists() {
         fs::remove_dir_all(&copy).map_err(disk)?;
@@ -151,7 +175,8 @@ pub(crate) fn build(module: &Module, cache: &Path) -> Result<PathBuf, PartError>
         fs::write(&stub, "").map_err(disk)?;
     }
     let mut build = go(&["build", "-o"]);
-    build.arg(&program).arg(module.package).current_dir(&copy);
+    build.arg(&program).args(module.flags).arg(module.package);
+    build.current_dir(&copy);
     debian::run(&part, build)?;
     Ok(program)
 }

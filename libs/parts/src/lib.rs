@@ -8,6 +8,7 @@ mod go;
 mod java;
 mod maven;
 mod pypi;
+mod terraform;
 
 use std::{
     fs, io,
@@ -88,7 +89,8 @@ pub const ALL: &[Part] = &[
 ];
 
 pub use go::{MODULES, Module, program as go_program};
-pub use pypi::{ANSIBLE, ansible, moto, traefik, traefik_versions};
+pub use pypi::{ANSIBLE, ansible, grafana_model, moto, traefik, traefik_versions};
+pub use terraform::terraform;
 
 /// A part that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,6 +162,14 @@ pub fn find(program: &str) -> Result<Found, PartError> {
         return Ok(Found { path, root: None });
     }
     fetched(part)
+}
+
+/// A program that is built, when that was done before, or one on the PATH: nothing is fetched.
+#[must_use]
+pub fn built(program: &str) -> Option<PathBuf> {
+    let module = MODULES.iter().find(|it| it.program == program)?;
+    let path = go::place(module, &cache());
+    on_path(program).or_else(|| Some(path).filter(|it| it.is_file()))
 }
 
 /// Fetches a program of the table from Debian's packages, also when the machine has one; for those that want exactly that.

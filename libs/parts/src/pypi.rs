@@ -107,6 +107,20 @@ pub fn moto() -> Result<PathBuf, PartError> {
     modules("moto", &wheel, "bin/moto_server")
 }
 
+/// Finds the model of dashboards that Grafana 11.6 generates (`grafana_foundation_sdk`) in the cache, or fetches it from PyPI: the folder of
+/// its modules, as [`ansible`] does.
+///
+/// # Errors
+/// When it cannot be fetched.
+pub fn grafana_model() -> Result<PathBuf, PartError> {
+    let wheel = Wheel {
+        version: "11.6.0",
+        list: include_str!("../pypi/grafana-foundation-sdk-11.6.0.txt"),
+    };
+    let ready = "grafana_foundation_sdk/models/dashboard.py";
+    modules("grafana-foundation-sdk", &wheel, ready)
+}
+
 /// The modules of a list, in a folder, for Debian's Python.
 fn modules(name: &str, wheel: &Wheel, ready: &str) -> Result<PathBuf, PartError> {
     made(name, wheel, ready, |work| {

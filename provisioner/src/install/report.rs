@@ -11,6 +11,9 @@ pub(super) struct Report {
     #[serde(rename = "dry_run")]
     pub(super) is_dry: bool,
     pub(super) nodes: Vec<NodeReport>,
+    /// What a run would do besides, for the network as a whole.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) besides: Vec<String>,
     /// Nodes that differed.
     #[serde(rename = "differ")]
     pub(super) todo: usize,
@@ -84,6 +87,9 @@ impl Report {
             for note in &node.notes {
                 output::warn(format!("{}: {note}", node.node));
             }
+        }
+        for line in &self.besides {
+            output::say(line);
         }
         let (all, differ, seconds) = (self.nodes.len(), self.todo, self.seconds);
         if differ == 0 || self.is_dry {

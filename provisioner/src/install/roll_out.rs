@@ -209,7 +209,7 @@ impl RollOut<'_> {
 }
 
 /// Whether a node's ledger ends for a while.
-fn restarts_ledger(changes: &Changes<'_>) -> bool {
+pub(super) fn restarts_ledger(changes: &Changes<'_>) -> bool {
     let mut restarted = changes.restarted.iter();
     restarted.any(|it| it.name == scalardl::SERVICE)
 }

@@ -125,6 +125,28 @@ pub(super) async fn load(
     Ok(format!("the ledger's schema was loaded, {copies} copies"))
 }
 
+/// What `load` would do; None when there is nothing to be done. Cassandra is asked, and may not be there yet.
+pub(super) async fn would(
+    remote: &Remote,
+    network: &Network,
+    materials: &Materials,
+) -> anyhow::Result<Option<String>> {
+    let Some(database) = database(network, materials)? else {
+        return Ok(None);
+    };
+    let by = schema_image(&network.config, materials)?.reference;
+    Ok(match missing(remote, &database).await {
+        Ok(missing) if missing.is_empty() => None,
+        Ok(missing) => Some(format!(
+            "load the ledger's schema by {by}: Cassandra has no keyspace {}",
+            missing.join(", ")
+        )),
+        Err(_) => Some(format!(
+            "load the ledger's schema by {by}, unless Cassandra has it: it does not answer at the moment"
+        )),
+    })
+}
+
 /// Keyspaces that Cassandra has not, by the first node of it that answers.
 async fn missing(remote: &Remote, database: &Database) -> anyhow::Result<Vec<&'static str>> {
     let mut problem = None;

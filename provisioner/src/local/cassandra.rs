@@ -49,6 +49,8 @@ pub(super) fn programs(
     cassandra.url.clone_from(&jolokia);
     let command = vec![
         ours("cassandra-exporter")?.display().to_string(),
+        // One node with few tables: every panel may have data.
+        "--profile=full".to_owned(),
         format!("--jolokia.url={jolokia}"),
         format!("--jolokia.username={USER}"),
         format!("--jolokia.password-file={}", state.path(PASSWORD).display()),

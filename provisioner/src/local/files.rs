@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use daemon::Secret;
 
 use super::{
-    Extra, cassandra,
+    Extra, cassandra, ledger,
     network::{Ports, further_ports, host_name, ours},
     state::{Health, Network, ProgramSpec, State},
     traefik,
@@ -90,8 +90,15 @@ pub(super) fn plan(
         files.extend(cassandra::files(state, ports)?);
         programs.extend(cassandra::programs(state, ports, &files)?);
     }
+    if with.contains(&Extra::Ledger) {
+        let has_cassandra = with.contains(&Extra::Cassandra);
+        if has_cassandra {
+            files.extend(ledger::files(ports));
+        }
+        programs.push(ledger::program(state, ports, &files, has_cassandra)?);
+    }
     if with.contains(&Extra::Traefik) {
-        files.extend(traefik::files(state, ports)?);
+        files.extend(traefik::files(state, ports, with.contains(&Extra::Ledger))?);
         programs.extend(traefik::programs(state, ports, &files)?);
     }
     let mut hint = None;
@@ -261,11 +268,18 @@ fn prometheus_yml(ports: &Ports, with: &[Extra]) -> String {
             ("traefik-exporter", "traefik-exporter"),
         ]);
     }
-    for (job, program) in jobs {
+    let mut add = |job: &str, path: &str, port: u16, program: &str| {
         text.push_str(&format!(
-            "- job_name: {job}\n  static_configs:\n  - targets: ['127.0.0.1:{}']\n    labels: {{instance: {host}, program: {program}, cluster: local}}\n",
-            ports.get(program)
+            "- job_name: {job}\n{path}  static_configs:\n  - targets: ['127.0.0.1:{port}']\n    labels: {{instance: {host}, program: {program}, cluster: local}}\n"
         ));
+    };
+    for (job, program) in jobs {
+        add(job, "", ports.get(program), program);
+    }
+    if with.contains(&Extra::Ledger) {
+        // As on the monitor of a real network.
+        let path = format!("  metrics_path: {}\n", ledger::METRICS);
+        add("scalardl", &path, ports.get("ledger"), "scalardl-ledger");
     }
     text
 }

@@ -3,13 +3,14 @@
 //! keep nothing.
 
 use std::{
+    collections::{BTreeMap, VecDeque},
     convert::Infallible,
     fs,
     net::{IpAddr, SocketAddr, ToSocketAddrs as _},
     path::PathBuf,
     process::ExitCode,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -29,15 +30,22 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use parts::cassandra::Cql;
 use tokio::{net::TcpListener, sync::Semaphore, time::sleep};
 
+use super::{
+    files::spec,
+    network::Ports,
+    state::{ProgramSpec, State},
+};
 use crate::{grpc, output};
 
+/// Calls whose durations it remembers.
+const REMEMBERED: usize = 1_000;
 /// Connections at a time, of all ports.
 const CONNECTIONS: usize = 512;
 /// Between looks at Cassandra.
 const LOOK: Duration = Duration::from_secs(1);
 const CQL_PATIENCE: Duration = Duration::from_secs(3);
 const CQL_PORT: u16 = 9042;
-const METRICS: &str = "/stats/prometheus";
+pub(super) const METRICS: &str = "/stats/prometheus";
 /// What stands in its way is larger.
 const MAX_PROPERTIES: u64 = 1 << 20;
 /// The ledger's keyspaces.
@@ -73,10 +81,13 @@ pub(crate) struct LedgerFlags {
     /// Do without Cassandra; else it serves only while Cassandra (SCALAR_DB_CONTACT_POINTS, …_USERNAME, …_PASSWORD) has its schema
     #[arg(long)]
     alone: bool,
+    /// Properties of the database in place of the environment; it makes its schema there by itself
+    #[arg(long, value_name = "FILE", conflicts_with = "alone")]
+    database: Option<PathBuf>,
 }
 
 /// What the schema loader is called with.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct SchemaFlags {
     /// Properties of the database
     #[arg(long)]
@@ -86,6 +97,52 @@ pub(crate) struct SchemaFlags {
     coordinator: bool,
     #[arg(long, default_value_t = 1)]
     replication_factor: u32,
+}
+
+/// Where `local up` says where Cassandra is.
+const PROPERTIES: &str = "ledger/database.properties";
+
+/// What it reads on the local network: a node that asks for no password.
+pub(super) fn files(ports: &Ports) -> BTreeMap<String, String> {
+    let text = format!(
+        "# Written by `provisioner local up`; changes are lost.\nscalar.db.contact_points=127.0.0.1\nscalar.db.contact_port={}\n",
+        ports.get("cassandra")
+    );
+    [(PROPERTIES.to_owned(), text)].into()
+}
+
+/// It, on the local network.
+pub(super) fn program(
+    state: &State,
+    ports: &Ports,
+    files: &BTreeMap<String, String>,
+    has_cassandra: bool,
+) -> anyhow::Result<ProgramSpec> {
+    let port = |name: &str| ports.get(name);
+    let mut command = vec![
+        crate::own_path()?.display().to_string(),
+        "local".to_owned(),
+        "serve-ledger".to_owned(),
+        format!("--metrics={}", port("ledger")),
+        format!("--admin={}", port("ledger-admin")),
+        format!("--port={}", port("ledger-clients")),
+        format!("--privileged={}", port("ledger-privileged")),
+        // Nobody waits for a trial.
+        "--decommissioning=0".to_owned(),
+    ];
+    command.push(if has_cassandra {
+        format!("--database={}", state.path(PROPERTIES).display())
+    } else {
+        "--alone".to_owned()
+    });
+    Ok(spec(
+        ports,
+        "ledger",
+        METRICS,
+        command,
+        files,
+        &[PROPERTIES],
+    ))
 }
 
 /// What a ledger is at the moment.
@@ -98,6 +155,10 @@ struct Ledger {
     calls: AtomicU64,
     successes: AtomicU64,
     failures: AtomicU64,
+    /// Of the last calls, in seconds.
+    durations: Mutex<VecDeque<f64>>,
+    /// Seconds since 1970.
+    started: i64,
 }
 
 /// Which of its ports was called.
@@ -116,7 +177,10 @@ pub(super) fn serve(flags: &LedgerFlags) -> anyhow::Result<ExitCode> {
         .build()
         .context("cannot start")?;
     runtime.block_on(async {
-        let ledger = Arc::new(Ledger::default());
+        let ledger = Arc::new(Ledger {
+            started: jiff::Timestamp::now().as_second(),
+            ..Ledger::default()
+        });
         let connections = Arc::new(Semaphore::new(CONNECTIONS));
         for (port, which) in [
             (flags.port, Some(Port::Clients)),
@@ -132,6 +196,21 @@ pub(super) fn serve(flags: &LedgerFlags) -> anyhow::Result<ExitCode> {
         }
         if flags.alone {
             ledger.has_schema.store(true, Ordering::Relaxed);
+        } else if let Some(config) = flags.database.clone() {
+            let schema = SchemaFlags {
+                config,
+                coordinator: true,
+                replication_factor: 1,
+            };
+            let database = schema.database()?;
+            let ledger = Arc::clone(&ledger);
+            tokio::spawn(async move {
+                // Cassandra may not be there yet, or for a while.
+                while !make_schema(&schema).await {
+                    sleep(LOOK).await;
+                }
+                watch(ledger, database).await;
+            });
         } else {
             let database = Database::of_environment()?;
             tokio::spawn(watch(Arc::clone(&ledger), database));
@@ -147,16 +226,28 @@ pub(super) fn serve(flags: &LedgerFlags) -> anyhow::Result<ExitCode> {
     })
 }
 
+async fn make_schema(schema: &SchemaFlags) -> bool {
+    let schema = schema.clone();
+    let made = tokio::task::spawn_blocking(move || load_schema(&schema)).await;
+    made.is_ok_and(|it| it.is_ok())
+}
+
+impl SchemaFlags {
+    fn database(&self) -> anyhow::Result<Database> {
+        let path = self.config.display();
+        let cannot = || format!("cannot read {path}");
+        let size = fs::metadata(&self.config).with_context(cannot)?.len();
+        if size > MAX_PROPERTIES {
+            bail!("{path} has more than 1 MiB");
+        }
+        let text = fs::read_to_string(&self.config).with_context(cannot)?;
+        Database::of_properties(&text).with_context(|| path.to_string())
+    }
+}
+
 /// Makes the ledger's keyspaces where they are not yet, as the real loader does.
 pub(super) fn load_schema(flags: &SchemaFlags) -> anyhow::Result<ExitCode> {
-    let path = flags.config.display();
-    let cannot = || format!("cannot read {path}");
-    let size = fs::metadata(&flags.config).with_context(cannot)?.len();
-    if size > MAX_PROPERTIES {
-        bail!("{path} has more than 1 MiB");
-    }
-    let text = fs::read_to_string(&flags.config).with_context(cannot)?;
-    let database = Database::of_properties(&text).with_context(|| path.to_string())?;
+    let database = flags.database()?;
     let mut cql = database.connect()?;
     let factor = flags.replication_factor;
     for keyspace in KEYSPACES {
@@ -402,6 +493,7 @@ impl Ledger {
 
     /// Gives back what it gets, but for what begins with `fail`.
     fn execute(&self, message: &[u8]) -> Answer {
+        let begin = Instant::now();
         self.calls.fetch_add(1, Ordering::AcqRel);
         // It counts first: who pauses either sees this call, or is seen by it.
         let answer = match () {
@@ -418,6 +510,12 @@ impl Ledger {
         };
         count.fetch_add(1, Ordering::Relaxed);
         self.calls.fetch_sub(1, Ordering::AcqRel);
+        let mut durations = self.durations();
+        if durations.len() == REMEMBERED {
+            durations.pop_front();
+        }
+        durations.push_back(begin.elapsed().as_secs_f64());
+        drop(durations);
         answer
     }
 
@@ -453,6 +551,13 @@ impl Ledger {
         response
     }
 
+    fn durations(&self) -> std::sync::MutexGuard<'_, VecDeque<f64>> {
+        // Numbers are whole whatever a thread died of.
+        self.durations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn metrics(&self) -> String {
         let successes = self.successes.load(Ordering::Relaxed);
         let failures = self.failures.load(Ordering::Relaxed);
@@ -467,10 +572,22 @@ impl Ledger {
             let name = format!("scalardl_stats_ledger_{name}");
             text += &format!("# TYPE {name} gauge\n{name} {value}\n");
         }
+        let mut durations: Vec<f64> = self.durations().iter().copied().collect();
+        durations.sort_by(f64::total_cmp);
+        text += "# TYPE scalardl_stats_ledger_execute_contract_request summary\n";
+        for (quantile, percent) in [("0.5", 50), ("0.95", 95), ("0.99", 99)] {
+            let value = durations.get(durations.len() * percent / 100);
+            let value = value.copied().unwrap_or_default();
+            text += &format!(
+                "scalardl_stats_ledger_execute_contract_request{{quantile=\"{quantile}\"}} {value}\n"
+            );
+        }
+        let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
         text + &format!(
-            "# TYPE scalardl_stats_ledger_execute_contract_request summary\n\
-             scalardl_stats_ledger_execute_contract_request{{quantile=\"0.99\"}} 0\n\
-             scalardl_stats_ledger_execute_contract_request_count {calls}\n"
+            "scalardl_stats_ledger_execute_contract_request_count {calls}\n\
+             # TYPE process_start_time_seconds gauge\nprocess_start_time_seconds {}\n\
+             # TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total {}.{:09}\n",
+            self.started, used.tv_sec, used.tv_nsec
         )
     }
 }

@@ -25,6 +25,10 @@ const DEFAULTS: &[(&str, u16)] = &[
     ("grafana", 3000),
     ("inbox", 8025),
     ("inbox-smtp", 8026),
+    ("ledger", 8083),
+    ("ledger-admin", 50055),
+    ("ledger-clients", 50053),
+    ("ledger-privileged", 50054),
     ("node-exporter", 9100),
     ("prometheus", 9090),
     ("sample-1", 8081),
@@ -44,6 +48,10 @@ const FURTHER: &[(&str, &[&str])] = &[
     ),
     ("inbox", &["inbox-smtp"]),
     (
+        "ledger",
+        &["ledger-admin", "ledger-clients", "ledger-privileged"],
+    ),
+    (
         "traefik",
         &["traefik-ledger", "traefik-privileged", "traefik-secure"],
     ),
@@ -59,6 +67,7 @@ pub(super) fn further_ports(program: &str) -> &'static [&'static str] {
 fn part_of(port: &str) -> Option<Extra> {
     match port.split('-').next()? {
         "cassandra" => Some(Extra::Cassandra),
+        "ledger" => Some(Extra::Ledger),
         "sample" | "traefik" => Some(Extra::Traefik),
         _ => None,
     }
@@ -239,7 +248,7 @@ mod tests {
             ),
             (
                 "prom=1",
-                "--ports: there is no program \"prom\"; there are alert-router, cassandra, cassandra-exporter, cassandra-jmx, cassandra-jolokia, cassandra-storage, grafana, inbox, inbox-smtp, node-exporter, prometheus, sample-1, sample-2, traefik, traefik-exporter, traefik-ledger, traefik-privileged, traefik-secure",
+                "--ports: there is no program \"prom\"; there are alert-router, cassandra, cassandra-exporter, cassandra-jmx, cassandra-jolokia, cassandra-storage, grafana, inbox, inbox-smtp, ledger, ledger-admin, ledger-clients, ledger-privileged, node-exporter, prometheus, sample-1, sample-2, traefik, traefik-exporter, traefik-ledger, traefik-privileged, traefik-secure",
             ),
             ("inbox=70000", "--ports: \"70000\" is no port of 0 to 65535"),
             ("inbox=9090", "--ports: two programs have the port 9090"),

@@ -20,7 +20,7 @@ pub(crate) struct State {
 }
 
 /// What is to run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Network {
     pub(super) programs: Vec<ProgramSpec>,
     /// Where notifications go, for people.

@@ -23,7 +23,7 @@ const HOSTS: [&str; 2] = ["localhost", "sample.test"];
 /// Files in the state folder.
 const STATIC: &str = "traefik/traefik.yml";
 const DYNAMIC: &str = "traefik/dynamic";
-const CERTIFICATE: &str = "traefik/sample.crt";
+pub(super) const CERTIFICATE: &str = "traefik/sample.crt";
 const KEY: &str = "traefik/sample.key";
 /// Where the exporter notes how far it has read the access log.
 const PLACE: &str = "traefik/access-log.place";
@@ -32,17 +32,53 @@ const PLACE: &str = "traefik/access-log.place";
 const ACCESS_LOG: &str = "traefik-access";
 
 /// What Traefik reads.
-pub(super) fn files(state: &State, ports: &Ports) -> anyhow::Result<BTreeMap<String, String>> {
+pub(super) fn files(
+    state: &State,
+    ports: &Ports,
+    has_ledger: bool,
+) -> anyhow::Result<BTreeMap<String, String>> {
     let (certificate, key) = certificate(state)?;
     let monitoring = include_str!("../../../packaging/traefik/dynamic/monitoring.yml");
-    Ok([
+    let mut files: BTreeMap<_, _> = [
         (STATIC.to_owned(), traefik_yml(state, ports)),
         (format!("{DYNAMIC}/monitoring.yml"), monitoring.to_owned()),
         (format!("{DYNAMIC}/sample.yml"), sample_yml(state, ports)),
         (CERTIFICATE.to_owned(), certificate),
         (KEY.to_owned(), key),
     ]
-    .into())
+    .into();
+    // Empty where there is none: Traefik must not go on with one that went.
+    let ledger = if has_ledger {
+        ledger_yml(ports)
+    } else {
+        String::new()
+    };
+    files.insert(format!("{DYNAMIC}/ledger.yml"), ledger);
+    Ok(files)
+}
+
+/// The ledger's stand-in, as `packaging/traefik/dynamic/ledger.yml` has ledgers; its calls alone, as the sample service has all else.
+fn ledger_yml(ports: &Ports) -> String {
+    format!(
+        "# Written by `provisioner local up`; changes are lost.
+http:
+  routers:
+    ledger:
+      entryPoints: [ledger]
+      rule: PathPrefix(`/rpc.`) || PathPrefix(`/grpc.`)
+      service: ledger
+  services:
+    ledger:
+      loadBalancer:
+        servers:
+          - url: h2c://127.0.0.1:{}
+        healthCheck:
+          mode: grpc
+          interval: 1s
+          timeout: 1s
+",
+        ports.get("ledger-clients")
+    )
 }
 
 /// Servers before the one that asks them, and that one before the one that asks it.
@@ -77,6 +113,7 @@ pub(super) fn programs(
         format!("--config-watch.log={}", log("traefik")),
         format!("--config-watch.files={}", state.path(DYNAMIC).display()),
         "--collector.access-log".to_owned(),
+        "--collector.probe".to_owned(),
         format!("--access-log.file={}", log(ACCESS_LOG)),
         format!("--access-log.checkpoint={}", state.path(PLACE).display()),
         format!(
@@ -191,7 +228,7 @@ mod tests {
         let flags = [&flags[..], &["traefik-secure=1004"]].concat();
         let flags: Vec<_> = flags.iter().map(|it| (*it).to_owned()).collect();
         let ports = Ports::read(&flags, &[Extra::Traefik], None).unwrap();
-        let first = files(&state, &ports).unwrap();
+        let first = files(&state, &ports, true).unwrap();
         let text = &first[STATIC];
         for port in 1001..=1004 {
             let line = format!("    address: \"127.0.0.1:{port}\"\n");
@@ -202,15 +239,15 @@ mod tests {
         let foreign = |it: &&str| it.contains("/etc/") || it.contains("/var/");
         assert_eq!(lines.filter(foreign).count(), 0, "{text}");
         // Until they are written, each is another; then they stay.
-        assert_ne!(files(&state, &ports).unwrap()[KEY], first[KEY]);
+        assert_ne!(files(&state, &ports, true).unwrap()[KEY], first[KEY]);
         for name in [CERTIFICATE, KEY] {
             state.write(name, &first[name]).unwrap();
         }
-        assert_eq!(files(&state, &ports).unwrap(), first);
+        assert_eq!(files(&state, &ports, true).unwrap(), first);
         // One without the other is of no use.
         state.write(KEY, "").unwrap();
         assert_ne!(
-            files(&state, &ports).unwrap()[CERTIFICATE],
+            files(&state, &ports, true).unwrap()[CERTIFICATE],
             first[CERTIFICATE]
         );
     }

@@ -54,25 +54,18 @@ pub(super) fn bill(
         level.nat.to_string(),
         prices.hours * nat * prices.nat_hour,
     ));
-    // Of a load balancer, each of three zones has one.
-    let entry = if level.balancer {
-        3
-    } else {
-        level.traefik.count
-    };
+    // A load balancer for the public has one in each of three zones; what else there is of the entry stands in private subnets.
+    let site = config.and_then(|it| it.text("site_url"));
+    let is_public = site.is_some_and(|it| !it.is_empty());
+    let entry = if level.balancer && is_public { 3 } else { 0 };
     let addresses = level.nat + level.bastion.count + entry;
     lines.push((
         "public addresses".to_owned(),
         addresses.to_string(),
         prices.hours * f64::from(addresses) * prices.address_hour,
     ));
-    // The private zone; a public one besides where there is a site.
-    let zones = 1 + u32::from(config.is_some_and(|it| it.text("site_url").is_some()));
-    lines.push((
-        "DNS zones".to_owned(),
-        zones.to_string(),
-        f64::from(zones) * prices.zone_month,
-    ));
+    // The private one. That of a site was there before.
+    lines.push(("DNS zones".to_owned(), "1".to_owned(), prices.zone_month));
     for line in &mut lines {
         line.2 *= factor;
     }
@@ -88,9 +81,15 @@ fn volumes(machines: &Machines, levels: &Levels) -> (String, f64) {
         ("commit log", machines.commitlog),
     ];
     let all: Vec<_> = all.into_iter().filter(|it| it.1 > 0).collect();
+    let (iops, mbps) = (machines.iops, machines.mbps);
+    let is_fast = iops > 3000 || mbps > 125;
     let text: Vec<_> = all
         .iter()
-        .map(|it| format!("{} {} GiB", it.0, it.1))
+        .map(|(place, size)| {
+            let is_data = *place == "data";
+            let speed = (is_data && is_fast).then(|| format!(" ({iops} IOPS, {mbps} MB/s)"));
+            format!("{place} {size} GiB{}", speed.unwrap_or_default())
+        })
         .collect();
     let size: u32 = all.iter().map(|it| it.1).sum();
     let mut usd = f64::from(size) * prices.volume_gib;
@@ -143,10 +142,10 @@ mod tests {
     fn levels_cost() {
         let levels = Levels::load(None).unwrap();
         for (name, expect) in [
-            ("entry", 907.0),
-            ("medium", 1964.0),
-            ("high", 5140.0),
-            ("high-nvme", 4854.0),
+            ("entry", 903.0),
+            ("medium", 1953.0),
+            ("high", 5129.0),
+            ("high-nvme", 4843.0),
         ] {
             let bill = bill(levels.get(name).unwrap(), &levels, None, 1.0).unwrap();
             let total = bill.total();

@@ -204,7 +204,9 @@ impl Levels {
         if let Some(retention) = config.text("retention") {
             retention.clone_into(&mut level.retention);
         }
-        level.balancer &= level.traefik.count > 0;
+        // The public's way in leads through one, whatever the level.
+        let is_public = config.text("site_url").is_some_and(|it| !it.is_empty());
+        level.balancer = (level.balancer || is_public) && level.traefik.count > 0;
         Ok(level)
     }
 }

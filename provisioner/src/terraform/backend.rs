@@ -9,6 +9,7 @@ use super::{
     Session,
     run::Runner,
     s3::{Bucket, Credentials},
+    unlock::{UnlockFlags, unlock},
     workspace::{SHORT, Workspace},
 };
 use crate::{
@@ -25,6 +26,8 @@ const FILE: &str = "backend.tf";
 pub(crate) enum StateCommand {
     /// Move the state into a bucket of S3, with a lock: all who work on the environment then see the same
     InitBackend(BackendFlags),
+    /// Show who holds the state's lock and whether they still work, and lift it when they are gone
+    Unlock(UnlockFlags),
 }
 
 /// `provisioner state init-backend`.
@@ -57,6 +60,7 @@ struct State {
 pub(crate) fn state(folder: &Path, command: &StateCommand) -> anyhow::Result<ExitCode> {
     match command {
         StateCommand::InitBackend(flags) => init_backend(folder, flags),
+        StateCommand::Unlock(flags) => unlock(folder, flags),
     }
 }
 

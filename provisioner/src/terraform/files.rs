@@ -192,7 +192,8 @@ fn manifest(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
         .collect())
 }
 
-fn read(path: &Path) -> anyhow::Result<Option<String>> {
+/// The text of a file; None when there is none.
+pub(super) fn read(path: &Path) -> anyhow::Result<Option<String>> {
     let cannot = || format!("cannot read {}", path.display());
     match fs::metadata(path) {
         Ok(meta) if meta.len() > MAX_SIZE => bail!("{} has more than 1 MiB", path.display()),

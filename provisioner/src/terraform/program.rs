@@ -8,7 +8,6 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use serde::Deserialize;
 
 use crate::exec;
 
@@ -21,13 +20,15 @@ const VARIABLE: &str = "PROVISIONER_TERRAFORM";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Program {
     pub(super) path: PathBuf,
+    /// Where it has a provider from whose source names no registry.
+    pub(super) registry: &'static str,
 }
 
-/// What `version -json` says, of either.
-#[derive(Debug, Deserialize)]
-struct Version {
-    terraform_version: String,
-}
+/// What each calls itself, and its registry.
+const KINDS: [(&str, &str); 2] = [
+    ("OpenTofu v", "registry.opentofu.org"),
+    ("Terraform v", "registry.terraform.io"),
+];
 
 impl Program {
     /// The one that `PROVISIONER_TERRAFORM` names, else Terraform on the PATH, else OpenTofu there.
@@ -40,14 +41,15 @@ impl Program {
         };
         let shown = path.display();
         let said = exec::command(&path)
-            .args(["version", "-json"])
+            .arg("version")
             .env("CHECKPOINT_DISABLE", "1")
             .stdin(Stdio::null())
             .stderr(Stdio::null())
             .output();
         let said = said.with_context(|| format!("cannot start {shown}"))?;
-        check(&String::from_utf8_lossy(&said.stdout)).with_context(|| shown.to_string())?;
-        Ok(Self { path })
+        let registry = check(&String::from_utf8_lossy(&said.stdout));
+        let registry = registry.with_context(|| shown.to_string())?;
+        Ok(Self { path, registry })
     }
 }
 
@@ -61,20 +63,24 @@ fn on_path(folders: Option<&std::ffi::OsStr>) -> Option<PathBuf> {
     all.find(is_program)
 }
 
-fn check(said: &str) -> anyhow::Result<()> {
-    let version: Version = serde_json::from_str(said).context(
-        "`version -json` does not say which version it is, as Terraform and OpenTofu do",
-    )?;
-    let mut numbers = version.terraform_version.split('.').map(str::parse::<u64>);
+/// Whose registry it has, when it is new enough.
+fn check(said: &str) -> anyhow::Result<&'static str> {
+    // Warnings about its own configuration may stand before.
+    let found = said.lines().find_map(|line| {
+        let mut kinds = KINDS.iter();
+        kinds.find_map(|(name, registry)| Some((line.strip_prefix(name)?.trim(), *registry)))
+    });
+    let (version, registry) = found
+        .context("`version` does not say which version it is, as Terraform and OpenTofu do")?;
+    let mut numbers = version.split('.').map(str::parse::<u64>);
     let mut next = || numbers.next().and_then(Result::ok);
     let found = (next(), next());
     if !matches!(found, (Some(a), Some(b)) if (a, b) >= AT_LEAST) {
         bail!(
-            "it is {}, and 1.10 or newer is needed: install one, or name it with {VARIABLE}",
-            version.terraform_version
+            "it is {version}, and 1.10 or newer is needed: install one, or name it with {VARIABLE}"
         );
     }
-    Ok(())
+    Ok(registry)
 }
 
 #[cfg(test)]
@@ -85,29 +91,26 @@ mod tests {
 
     #[test]
     fn versions() {
+        let (tofu, terraform) = (Ok("registry.opentofu.org"), Ok("registry.terraform.io"));
         for (said, expect) in [
-            (
-                r#"{"terraform_version": "1.11.4", "platform": "linux_amd64"}"#,
-                None,
-            ),
-            (r#"{"terraform_version": "1.10.0-rc1"}"#, None),
-            (r#"{"terraform_version": "2.0.0"}"#, None),
-            (
-                r#"{"terraform_version": "1.9.8"}"#,
-                Some("it is 1.9.8, and 1.10"),
-            ),
-            (
-                r#"{"terraform_version": "0.11.11"}"#,
-                Some("it is 0.11.11, and 1.10"),
-            ),
-            (r#"{"terraform_version": "x"}"#, Some("it is x, and")),
-            ("Terraform v0.11.11", Some("does not say")),
-            ("", Some("does not say")),
+            ("Terraform v1.11.4\non linux_amd64\n", terraform),
+            ("Terraform v1.10.0-rc1", terraform),
+            ("Terraform v2.0.0", terraform),
+            ("\nWarning: Unable to open\n\nOpenTofu v1.12.6\n", tofu),
+            ("OpenTofu v1.12.6-dev", tofu),
+            ("OpenTofu v1.9.4", Err("it is 1.9.4, and 1.10")),
+            ("Terraform v1.9.8", Err("it is 1.9.8, and 1.10")),
+            ("Terraform v0.11.11\n", Err("it is 0.11.11, and 1.10")),
+            ("Terraform vx", Err("it is x, and")),
+            ("Terragrunt v1.11.4", Err("does not say")),
+            ("", Err("does not say")),
         ] {
-            let found = check(said).err().map(|it| it.to_string());
-            match expect {
-                None => assert_eq!(found, None),
-                Some(expect) => assert!(found.unwrap().contains(expect), "{said}"),
+            match (check(said), expect) {
+                (Ok(found), Ok(expect)) => assert_eq!(found, expect, "{said}"),
+                (Err(found), Err(expect)) => {
+                    assert!(found.to_string().contains(expect), "{said}: {found}");
+                }
+                (found, _) => panic!("{said}: {found:?}"),
             }
         }
     }

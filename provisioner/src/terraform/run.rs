@@ -53,7 +53,7 @@ impl Runner<'_> {
         arguments: &[&str],
         patience: Duration,
     ) -> anyhow::Result<String> {
-        let ended = self.run(arguments, Some(patience), &mut |_| {}).await?;
+        let ended = self.tries(arguments, patience).await?;
         if ended.code == 0 {
             return Ok(ended.stdout);
         }
@@ -62,6 +62,15 @@ impl Runner<'_> {
             "terraform {name}: {}",
             super::said::plain(&ended.stderr, &ended.stdout)
         );
+    }
+
+    /// The same, however it ends.
+    pub(super) async fn tries(
+        &self,
+        arguments: &[&str],
+        patience: Duration,
+    ) -> anyhow::Result<Ended> {
+        self.run(arguments, Some(patience), &mut |_| {}).await
     }
 
     /// Runs a command whose lines are JSON, and tells them as they come. Without patience it lasts as long as it takes.

@@ -126,17 +126,45 @@ fn locked(summary: &str, detail: &str) -> Option<String> {
     if !summary.contains("acquiring the state lock") {
         return None;
     }
-    let part = |name: &str| {
-        let found = detail.lines().find_map(|it| it.trim().strip_prefix(name));
-        found.map(str::trim).filter(|it| !it.is_empty())
-    };
-    let (id, who) = (part("ID:")?, part("Who:").unwrap_or("somebody"));
-    let what = part("Operation:").unwrap_or("an operation");
-    let since = part("Created:").unwrap_or("an unknown time");
+    let held = Held::parse(detail)?;
     Some(format!(
-        "the state is locked by {who} ({what}, since {since}): wait until that has ended. When nobody works there any more, the lock was left \
-         behind: `terraform force-unlock {id}` in the environment's folder lifts it"
+        "the state is locked by {held}: wait until that has ended. When nobody works there any more, the lock was left behind: `provisioner state \
+         unlock` looks, and lifts it"
     ))
+}
+
+/// A lock of the state that somebody holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) id: String,
+    /// `user@host`.
+    pub(super) who: String,
+    operation: String,
+    since: String,
+}
+
+impl Held {
+    /// Out of what Terraform says of a lock.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let part = |name: &str| {
+            let found = text.lines().find_map(|it| it.trim().strip_prefix(name));
+            let found = found.map(str::trim).filter(|it| !it.is_empty());
+            found.map(str::to_owned)
+        };
+        Some(Self {
+            id: part("ID:")?,
+            who: part("Who:").unwrap_or_else(|| "somebody".to_owned()),
+            operation: part("Operation:").unwrap_or_else(|| "an operation".to_owned()),
+            since: part("Created:").unwrap_or_else(|| "an unknown time".to_owned()),
+        })
+    }
+}
+
+impl std::fmt::Display for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (who, operation, since) = (&self.who, &self.operation, &self.since);
+        write!(f, "{who} ({operation}, since {since})")
+    }
 }
 
 /// The errors of a run, as one text.
@@ -232,7 +260,7 @@ mod tests {
             (
                 LOCKED,
                 error(
-                    "the state is locked by ann@desk (OperationTypeApply, since 2026-01-02 03:04:05 +0000 UTC): wait until that has ended. When nobody works there any more, the lock was left behind: `terraform force-unlock d1c2` in the environment's folder lifts it",
+                    "the state is locked by ann@desk (OperationTypeApply, since 2026-01-02 03:04:05 +0000 UTC): wait until that has ended. When nobody works there any more, the lock was left behind: `provisioner state unlock` looks, and lifts it",
                 ),
             ),
         ] {

@@ -9,7 +9,7 @@ use super::{
     files::{self, Became},
     plan::Plan,
     program::Program,
-    run::Runner,
+    run::{Ended, Runner},
     said::{Problem, Said, together},
     target::node_of,
     variables,
@@ -94,9 +94,12 @@ impl<'a> Workspace<'a> {
         Ok(())
     }
 
-    /// The same, unless it was done.
+    /// The same, unless it was done, by the same program: Terraform and OpenTofu have the provider from registries of their own.
     pub(super) async fn ready(&self) -> anyhow::Result<()> {
-        let is_done = self.folder.join(".terraform/modules/modules.json").exists();
+        let provider = format!("provider \"{}/", self.runner.program.registry);
+        let locked = files::read(&self.folder.join(".terraform.lock.hcl"))?;
+        let is_done = self.folder.join(".terraform/modules/modules.json").exists()
+            && locked.is_some_and(|it| it.contains(&provider));
         if is_done {
             Ok(())
         } else {
@@ -193,6 +196,11 @@ impl<'a> Workspace<'a> {
     /// Runs one of Terraform's short commands.
     pub(super) async fn asks(&self, arguments: &[&str]) -> anyhow::Result<String> {
         self.runner.asks(arguments, SHORT).await
+    }
+
+    /// Runs one of Terraform's short commands, however it ends.
+    pub(super) async fn tries(&self, arguments: &[&str]) -> anyhow::Result<Ended> {
+        self.runner.tries(arguments, SHORT).await
     }
 
     pub(super) fn drop_plan(&self) -> anyhow::Result<()> {

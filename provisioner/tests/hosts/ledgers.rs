@@ -391,6 +391,12 @@ fn the_schema() {
 
     Image::new(&["load-schema"]).save(&loader);
     configure(&loader);
+    let said = operator.ends(&["install", "n2", "--dry-run"], 2);
+    assert!(
+        said.contains("n2: load the ledger's schema by ")
+            && said.contains("Cassandra has no keyspace coordinator, scalar"),
+        "{said}"
+    );
     let said = operator.ends(&["install", "n2"], 0);
     assert!(
         said.contains("n2: the ledger's schema was loaded, 1 copies"),

@@ -10,7 +10,7 @@ use std::{
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use testkit::{Program, skip};
+use testkit::Program;
 
 use crate::{operator::Operator, stand_in};
 
@@ -32,10 +32,6 @@ struct Site {
 
 impl Site {
     fn start() -> Option<Self> {
-        if stand_in::terraform().is_none() {
-            skip("terraform >= 1.10 is not on the PATH");
-            return None;
-        }
         let operator = Operator::start(&["cassandra", "scalardl"])?;
         fs::remove_file(operator.path("env/hosts.yml")).unwrap();
         let place = |(name, address): (&str, &str)| {
@@ -80,6 +76,7 @@ impl Site {
     fn program(&self, words: &[&str]) -> Program {
         self.operator
             .program(words)
+            .env("PROVISIONER_TERRAFORM", parts::terraform().unwrap())
             .env("TF_CLI_CONFIG_FILE", &self.configuration)
             .env("STAND_IN_CLOUD", self.operator.path("cloud.json"))
             .env("STAND_IN_ADDRESSES", self.operator.path("places.json"))

@@ -17,9 +17,7 @@ fn json(text: &str) -> Value {
 /// From nothing to machines, and nothing to do afterwards.
 #[test]
 fn plan_and_apply() {
-    let Some(environment) = Environment::new(&json!({})) else {
-        return;
-    };
+    let environment = Environment::new(&json!({}));
     let said = environment.provisions(0, &["init"]);
     assert!(said.contains("initialized"), "{said}");
     let said = environment.provisions(2, &["plan", "--no-install"]);
@@ -66,9 +64,7 @@ fn plan_and_apply() {
 /// The guide's names, and what a plan makes of them.
 #[test]
 fn machines_are_tainted() {
-    let Some(environment) = Environment::applied() else {
-        return;
-    };
+    let environment = Environment::applied();
     environment.provisions(0, &["output"]);
     for words in [
         &["-module=scalar", "aws_instance.scalar.1"][..],
@@ -112,9 +108,7 @@ fn machines_are_tainted() {
 /// What was done to machines in AWS' console is mended, and told in plain words.
 #[test]
 fn stopped_and_terminated() {
-    let Some(environment) = Environment::applied() else {
-        return;
-    };
+    let environment = Environment::applied();
     let (stopped, gone) = (
         environment.instance("cassandra-2"),
         environment.instance("scalardl-3"),
@@ -141,9 +135,7 @@ fn stopped_and_terminated() {
 /// What holds data is not lost by a plan of ours, nor by one that was made by hand.
 #[test]
 fn what_is_stateful_stays() {
-    let Some(environment) = Environment::applied() else {
-        return;
-    };
+    let environment = Environment::applied();
     let cassandra = "module.cassandra.aws_instance.cassandra[1]";
     environment.provisions(0, &["taint", "cassandra-2"]);
     let said = environment.provisions(1, &["plan", "--no-install"]);
@@ -187,7 +179,7 @@ fn what_is_stateful_stays() {
     environment.configure(&json!({"cassandra_instance_count": "2"}));
     let said = environment.provisions(1, &["plan", "--no-install"]);
     assert!(
-        said.contains("Instance cannot be destroyed") && said.contains("data[2]"),
+        said.contains("nstance cannot be destroyed") && said.contains("data[2]"),
         "{said}"
     );
 }
@@ -200,9 +192,7 @@ fn destroyed_by_intent() {
         let left = kinds.map(|(kind, all)| (kind.clone(), all.as_object().unwrap().len()));
         left.filter(|it| it.1 > 0).collect::<Vec<_>>()
     };
-    let Some(environment) = Environment::applied() else {
-        return;
-    };
+    let environment = Environment::applied();
     environment.provisions(0, &["output"]);
     let before = environment.cloud();
     let said = environment.provisions(1, &["destroy", "--yes"]);
@@ -226,7 +216,7 @@ fn destroyed_by_intent() {
     assert!(!overrides.exists());
     environment.provisions(0, &["destroy", "--yes"]);
 
-    let environment = Environment::applied().unwrap();
+    let environment = Environment::applied();
     let said = environment.provisions(0, &["destroy", "--yes", "--keep-data"]);
     assert!(
         said.contains(&format!("terraform import '{DISK}' vol-")),
@@ -239,9 +229,7 @@ fn destroyed_by_intent() {
 
 #[test]
 fn ledgers_are_scaled() {
-    let Some(environment) = Environment::applied() else {
-        return;
-    };
+    let environment = Environment::applied();
     let path = environment.path().join("config.json");
     let before = fs::read_to_string(&path).unwrap();
     // Nobody says yes, so the number is what it was.
@@ -273,9 +261,7 @@ fn ledgers_are_scaled() {
 /// While Terraform runs, no process has the secret; an interruption ends it with its state whole and unlocked.
 #[test]
 fn interrupted() {
-    let Some(environment) = Environment::applied() else {
-        return;
-    };
+    let environment = Environment::applied();
     environment.provisions(2, &["plan", "--no-install", "--replace", "scalar.0"]);
     let held = environment.hold_cloud();
     let run = environment
@@ -317,9 +303,7 @@ fn interrupted() {
 /// An error is one, and says where; files that somebody has changed are theirs.
 #[test]
 fn what_is_wrong() {
-    let Some(environment) = Environment::applied() else {
-        return;
-    };
+    let environment = Environment::applied();
     let own = environment.path().join("own.tf");
     fs::write(&own, "output \"own\" {\n  value = var.missing\n}\n").unwrap();
     let said = environment.provisions(1, &["plan", "--no-install"]);
@@ -362,9 +346,7 @@ fn what_is_wrong() {
 /// A reader that goes away (`| head -1`) ends nothing, and leaves no lock.
 #[test]
 fn without_a_reader() {
-    let Some(environment) = Environment::applied() else {
-        return;
-    };
+    let environment = Environment::applied();
     environment.provisions(2, &["plan", "--no-install", "--replace", "scalar.0"]);
     let before = environment.instance("scalardl-1");
     let ended = environment.piped("apply --no-install | head -1");
@@ -379,9 +361,7 @@ fn without_a_reader() {
 /// A provisioner that is killed takes nothing with it: Terraform ends what it does, and the next apply finds its state whole.
 #[test]
 fn killed() {
-    let Some(environment) = Environment::applied() else {
-        return;
-    };
+    let environment = Environment::applied();
     environment.provisions(2, &["plan", "--no-install", "--replace", "scalar.0"]);
     let before = environment.instance("scalardl-1");
     let held = environment.hold_cloud();

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use testkit::{Ended, Program, binary, root};
 
-use crate::stand_in::{configuration, terraform};
+use crate::stand_in::configuration;
 
 /// What no process of Terraform's is to see.
 pub(crate) const PASSWORD: &str = "hunter-of-the-environment";
@@ -37,7 +37,8 @@ impl Change {
 
 pub(crate) struct Environment {
     folder: TempDir,
-    terraform: PathBuf,
+    /// Terraform, or OpenTofu.
+    pub(crate) terraform: PathBuf,
     configuration: PathBuf,
 }
 
@@ -61,36 +62,32 @@ pub(crate) fn config(more: &Value) -> Value {
 }
 
 impl Environment {
-    /// A new one, after `terraform init`; None when there is no Terraform, which is recorded.
+    /// A new one, after `terraform init`.
     #[track_caller]
-    pub(crate) fn new(more: &Value) -> Option<Self> {
-        let Some(terraform) = terraform() else {
-            testkit::skip("terraform >= 1.10 is not on the PATH");
-            return None;
-        };
+    pub(crate) fn new(more: &Value) -> Self {
         let folder = tempfile::tempdir().unwrap();
         copy(&root().join("provisioner/terraform"), folder.path());
         let new = Self {
             folder,
-            terraform,
+            terraform: parts::terraform().unwrap(),
             configuration: configuration(),
         };
         new.configure(more);
         new.does(&["init"]);
-        Some(new)
+        new
     }
 
     /// One whose machines are there: the guide's example, applied once for all tests.
     #[track_caller]
-    pub(crate) fn applied() -> Option<Self> {
+    pub(crate) fn applied() -> Self {
         static FIRST: Mutex<Option<Environment>> = Mutex::new(None);
         let mut first = FIRST.lock().unwrap_or_else(PoisonError::into_inner);
-        if first.is_none() {
-            let new = Self::new(&json!({}))?;
+        let first = first.get_or_insert_with(|| {
+            let new = Self::new(&json!({}));
             new.plan_and_apply();
-            *first = Some(new);
-        }
-        first.as_ref().map(Self::again)
+            new
+        });
+        first.again()
     }
 
     /// The same environment in another folder, with the same cloud at this moment.

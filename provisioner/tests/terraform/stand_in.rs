@@ -2,23 +2,13 @@
 
 use std::{fs, path::PathBuf, sync::OnceLock};
 
-use serde_json::Value;
 use tempfile::TempDir;
-use testkit::{Program, root};
+use testkit::root;
 
-/// What the modules and the stand-in are made for.
-const AT_LEAST: (u64, u64) = (1, 10);
+/// Whose schema it has.
 const PROVIDER: &str = "6.25.0";
-
-/// Terraform on the PATH, new enough; without, the test is skipped.
-pub(crate) fn terraform() -> Option<PathBuf> {
-    let path = parts::on_path("terraform")?;
-    let said = Program::at(&path).args(["version", "-json"]).run().stdout;
-    let said: Value = serde_json::from_str(&said).ok()?;
-    let mut numbers = said["terraform_version"].as_str()?.split('.');
-    let mut next = || numbers.next()?.parse::<u64>().ok();
-    ((next()?, next()?) >= AT_LEAST).then_some(path)
-}
+/// Where Terraform and OpenTofu look for a provider whose source names no registry.
+const REGISTRIES: [&str; 2] = ["registry.opentofu.org", "registry.terraform.io"];
 
 /// Terraform's own configuration, which has it take the stand-in for hashicorp/aws.
 pub(crate) fn configuration() -> PathBuf {
@@ -27,14 +17,17 @@ pub(crate) fn configuration() -> PathBuf {
         let stand_in = root().join("provisioner/tests/provider");
         let stand_in = parts::go_program(&stand_in, "terraform-provider-aws").unwrap();
         let mirror = tempfile::tempdir().unwrap();
-        let folder = mirror
-            .path()
-            .join("registry.terraform.io/hashicorp/aws")
-            .join(PROVIDER)
-            .join("linux_amd64");
-        fs::create_dir_all(&folder).unwrap();
-        let program = folder.join(format!("terraform-provider-aws_v{PROVIDER}_x5"));
-        fs::copy(stand_in, program).unwrap();
+        for registry in REGISTRIES {
+            let folder = mirror
+                .path()
+                .join(registry)
+                .join("hashicorp/aws")
+                .join(PROVIDER)
+                .join("linux_amd64");
+            fs::create_dir_all(&folder).unwrap();
+            let program = folder.join(format!("terraform-provider-aws_v{PROVIDER}_x5"));
+            fs::copy(&stand_in, program).unwrap();
+        }
         let text = format!(
             "disable_checkpoint = true\nprovider_installation {{\n  filesystem_mirror {{\n    path = {:?}\n  }}\n}}\n",
             mirror.path()

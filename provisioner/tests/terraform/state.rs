@@ -58,11 +58,41 @@ fn move_state(environment: &Environment, address: SocketAddr) {
     environment.does(&["init"]);
 }
 
+/// What one of them has made the other takes over, with nothing to be done but `init`: each has the provider from a registry of its own.
 #[test]
-fn locks() {
-    let Some(environment) = Environment::new(&json!({})) else {
+fn from_terraform_to_opentofu_and_back() {
+    let (terraform, tofu) = (parts::on_path("terraform"), parts::built("tofu"));
+    let (Some(terraform), Some(tofu)) = (terraform, tofu) else {
+        testkit::skip("there are not both Terraform and OpenTofu");
         return;
     };
+    let environment = Environment::applied();
+    let both = [
+        (&tofu, "registry.opentofu.org"),
+        (&terraform, "registry.terraform.io"),
+    ];
+    for (program, registry) in both {
+        let run = |code: i32, arguments: &[&str]| {
+            let command = environment.command(arguments);
+            let ended = command.env("PROVISIONER_TERRAFORM", program).run();
+            let said = ended.stdout + &ended.stderr;
+            assert_eq!(ended.status.code(), Some(code), "{registry}: {said}");
+            said
+        };
+        let said = run(0, &["plan", "--no-install"]);
+        assert!(said.contains("no resource differs"), "{said}");
+        let lock = environment.path().join(".terraform.lock.hcl");
+        let lock = fs::read_to_string(lock).unwrap();
+        assert!(lock.contains(&format!("provider \"{registry}/")), "{lock}");
+        // From here on the state is of the one that changed it.
+        run(2, &["plan", "--no-install", "--replace", "scalar.0"]);
+        run(0, &["apply", "--no-install"]);
+    }
+}
+
+#[test]
+fn locks() {
+    let environment = Environment::new(&json!({}));
     let (_server, address) = bucket();
     move_state(&environment, address);
     // One resource is enough, and quick.
@@ -138,9 +168,7 @@ const MOVE: [&str; 9] = [
 /// A bucket is looked at before a state moves there; what lies there stays; two people are kept apart, and told of each other.
 #[test]
 fn moves_into_a_bucket() {
-    let Some(environment) = Environment::applied() else {
-        return;
-    };
+    let environment = Environment::applied();
     let (_server, address) = bucket();
     let run = |environment: &Environment, code: i32, arguments: &[&str]| {
         let ended = command(environment, address, arguments).run();
@@ -225,7 +253,7 @@ fn moves_into_a_bucket() {
         (status == 200).then_some(lock)
     });
     let its: Value = serde_json::from_str(&lock).unwrap();
-    let (id, who) = (its["ID"].as_str().unwrap(), its["Who"].as_str().unwrap());
+    let who = its["Who"].as_str().unwrap();
     // The environment's own lock is of this folder alone.
     let elsewhere = environment.again();
     let said = run(&elsewhere, 1, &["plan", "--no-install"]);
@@ -235,13 +263,40 @@ fn moves_into_a_bucket() {
         )),
         "{said}"
     );
-    assert!(
-        said.contains(&format!("terraform force-unlock {id}")),
-        "{said}"
-    );
+    assert!(said.contains("provisioner state unlock"), "{said}");
+    // Whose process lives is not robbed of the lock: not here, not there.
+    let unlock = ["state", "unlock", "--yes"];
+    let said = run(&environment, 1, &unlock);
+    assert!(said.contains("is being changed by"), "{said}");
+    let said = run(&elsewhere, 1, &unlock);
+    assert!(said.contains(&format!("is locked by {who}")), "{said}");
+    let at_work = format!(", in {}) works on this state", environment.path().display());
+    assert!(said.contains(&at_work), "{said}");
+    assert_eq!(object(address, LOCK).unwrap(), (200, lock.clone()));
     drop(held);
     assert_eq!(first.ended().code(), Some(0));
     assert_eq!(object(address, LOCK).unwrap().0, 404);
     run(&environment, 0, &["plan", "--no-install"]);
     assert!(!object(address, key).unwrap().1.contains(PASSWORD));
+
+    // What is left behind is lifted, when somebody says so; of another machine it is said that nobody can know here.
+    let said = run(&environment, 0, &unlock);
+    assert!(said.contains("the state is not locked"), "{said}");
+    for (lock, seen) in [
+        (lock.clone(), "that is this machine, and no process here"),
+        (lock.replace(who, "ann@desk"), "can be seen on desk alone"),
+    ] {
+        put(LOCK, &lock);
+        let said = run(&environment, 1, &["plan", "--no-install"]);
+        assert!(said.contains("provisioner state unlock"), "{said}");
+        let said = run(&environment, 1, &["state", "unlock"]);
+        assert!(said.contains(seen) && said.contains("say --yes"), "{said}");
+        assert_eq!(object(address, LOCK).unwrap(), (200, lock));
+        let said = run(&environment, 0, &unlock);
+        assert!(said.contains(seen) && said.contains("is lifted"), "{said}");
+        assert_eq!(object(address, LOCK).unwrap().0, 404);
+    }
+    run(&environment, 0, &["plan", "--no-install"]);
+    let journal = fs::read_to_string(environment.path().join("journal.log")).unwrap();
+    assert!(journal.contains("of ann@desk"), "{journal}");
 }
