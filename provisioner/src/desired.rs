@@ -28,6 +28,8 @@ pub(crate) struct Desired {
     pub(crate) agent: Option<Agent>,
     /// Disks, in the order in which they are mounted.
     pub(crate) volumes: Vec<Volume>,
+    /// What is brought to a disk from where it was before there was one.
+    pub(crate) moved: Vec<Move>,
     /// Folders that are made when all is mounted, and stay whatever is uninstalled.
     pub(crate) kept: Vec<Folder>,
     /// Services of others, with `.service`, whose place ours take: they are stopped as long as they stand here, and run again afterwards.
@@ -130,6 +132,15 @@ pub(crate) struct Volume {
     pub(crate) unit: String,
 }
 
+/// A folder of a service, and where it was before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Move {
+    /// With `.service`.
+    pub(crate) unit: String,
+    pub(crate) from: String,
+    pub(crate) to: String,
+}
+
 /// A line in a file of somebody else's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Line {
@@ -213,6 +224,17 @@ impl Health {
 }
 
 impl Desired {
+    /// The disk that something is on.
+    pub(crate) fn disk(&self, path: &str) -> Option<&Volume> {
+        let holds = |it: &&Volume| {
+            let below = path.strip_prefix(it.path.as_str());
+            below.is_some_and(|it| it.is_empty() || it.starts_with('/'))
+        };
+        // One may be mounted below another.
+        let disks = self.volumes.iter().filter(holds);
+        disks.max_by_key(|it| it.path.len())
+    }
+
     /// Those that our services listen on.
     pub(crate) fn ports(&self) -> impl Iterator<Item = u16> {
         self.units.iter().filter_map(|it| it.health.port())

@@ -204,7 +204,7 @@ impl Check {
             if host.host_key.as_ref().is_some_and(|it| !is_fingerprint(it)) {
                 self.problem(line, &format!("{name}: host_key must be a fingerprint such as SHA256:…, as ssh-keygen -lf prints it"));
             }
-            let volumes = self.volumes(line, name, host.volumes);
+            let volumes = self.volumes(line, name, &roles, host.volumes);
             nodes.push(Node {
                 private_address: private.clone(),
                 name: host.name,
@@ -245,7 +245,13 @@ impl Check {
         nodes
     }
 
-    fn volumes(&mut self, line: u64, name: &str, disks: Vec<Disk>) -> Vec<Volume> {
+    fn volumes(
+        &mut self,
+        line: u64,
+        name: &str,
+        roles: &BTreeSet<Role>,
+        disks: Vec<Disk>,
+    ) -> Vec<Volume> {
         let mut volumes = Vec::new();
         for Disk { r#for, serial } in disks {
             // A disk of EBS says it so.
@@ -261,6 +267,14 @@ impl Check {
             }
             if volumes.iter().any(|it: &Volume| it.purpose == r#for) {
                 self.problem(line, &format!("{name}: two volumes are for the same"));
+            }
+            let role = r#for.role();
+            if !roles.contains(&role) {
+                let word = role.word();
+                self.problem(
+                    line,
+                    &format!("{name}: the volume {serial} is for a host of the role {word}; those of cassandra are for data and commitlog, a monitor's for monitor"),
+                );
             }
             volumes.push(Volume {
                 purpose: r#for,
@@ -358,6 +372,10 @@ mod tests {
             (
                 "{for: data, serial: a}, {for: commitlog, serial: a}",
                 "hosts.yml, line 1: the volume a is there twice",
+            ),
+            (
+                "{for: monitor, serial: a}",
+                "hosts.yml, line 2: c: the volume a is for a host of the role monitor; those of cassandra are",
             ),
             (
                 "{for: swap, serial: a}",

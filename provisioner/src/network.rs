@@ -91,6 +91,18 @@ pub(crate) enum Purpose {
     Data,
     /// Cassandra's commit log.
     CommitLog,
+    /// What a monitor's programs keep.
+    Monitor,
+}
+
+impl Purpose {
+    /// The role of the machines that have such a disk.
+    pub(crate) const fn role(self) -> Role {
+        match self {
+            Self::Data | Self::CommitLog => Role::Cassandra,
+            Self::Monitor => Role::Monitor,
+        }
+    }
 }
 
 #[cfg(test)]

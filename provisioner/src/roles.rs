@@ -2,6 +2,7 @@
 
 mod agent;
 pub(crate) mod cassandra;
+mod disks;
 mod materials;
 mod monitor;
 pub(crate) mod scalardl;
@@ -173,6 +174,8 @@ struct Service<'a> {
     /// Files of its folder that it reads at the start alone, and those that it reads on a reload.
     restarted_by: &'a [&'a str],
     reloaded_by: &'a [&'a str],
+    /// Where a disk is mounted without which it does not start.
+    disk: Option<&'a str>,
     health: Health,
 }
 
@@ -242,8 +245,12 @@ impl Place<'_> {
 
     /// A folder of a program's data.
     fn state(&mut self, program: &str) {
+        self.folder(program, format!("{STATE}/{program}"));
+    }
+
+    fn folder(&mut self, program: &str, path: String) {
         self.desired.folders.push(Folder {
-            path: format!("{STATE}/{program}"),
+            path,
             owner: program.to_owned(),
             mode: 0o700,
         });
@@ -275,6 +282,7 @@ impl Place<'_> {
             &program,
             &service.arguments,
             service.without,
+            &service.disk.map(disks::needs).unwrap_or_default(),
         )?;
         let below = |files: &[&str]| {
             let paths = files

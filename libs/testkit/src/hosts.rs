@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use crate::Program;
+use crate::{Disk, Program};
 
 /// A bastion, and some hosts that are reached through it alone. They end, without a trace, when it is dropped.
 #[derive(Debug)]
@@ -116,6 +116,20 @@ impl Hosts {
     /// Puts another machine in its place: nothing of what it had is there, and its key is another one.
     pub fn renew(&self, host: &str) {
         self.run(&["renew", host]);
+    }
+
+    /// Plugs a disk into a host, by a serial. What udev would do with its links there, a service of the host does.
+    ///
+    /// # Panics
+    /// When it cannot be plugged in.
+    pub fn plug(&self, host: &str, disk: &Disk, serial: &str) {
+        let (device, number) = (disk.device(), disk.number());
+        let command = format!(
+            "mkdir -p /dev/disk/by-id /dev/disk/by-uuid; mknod {device} b 7 {number}; ln -s {device} /dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_{serial}\n\
+             systemd-run -q --unit=links-{serial} sh -c 'while :; do id=$(blkid -p -s UUID -o value {device}); [ -z \"$id\" ] || ln -sfn {device} /dev/disk/by-uuid/$id; sleep 0.1; done'"
+        );
+        let (is_fine, said) = self.shell(host, &command);
+        assert!(is_fine, "{host}: {said}");
     }
 
     fn run(&self, arguments: &[&str]) {

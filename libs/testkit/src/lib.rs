@@ -2,6 +2,7 @@
 //! A dependency of tests only.
 
 pub mod catalogue;
+mod disk;
 pub mod golden;
 mod hosts;
 mod mail_server;
@@ -13,6 +14,7 @@ mod upstream;
 mod wait;
 
 pub use catalogue::Catalogue;
+pub use disk::Disk;
 pub use hosts::Hosts;
 pub use mail_server::{Mail, MailServer, Script};
 pub use oracle::ask;

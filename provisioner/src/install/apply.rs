@@ -12,7 +12,7 @@ use super::{
     volumes,
 };
 use crate::{
-    desired::{Agent, CONFIGURATION, Desired, Form, JOLOKIA, PROGRAMS, STATE, Unit},
+    desired::{Agent, CONFIGURATION, Desired, Folder, Form, JOLOKIA, Move, PROGRAMS, STATE, Unit},
     exec::shell_word,
     remote::Remote,
 };
@@ -225,13 +225,12 @@ fn script(desired: &Desired, changes: &Changes<'_>) -> String {
     line(format!(
         "cat manifest {STATE}/previous/manifest 2>/dev/null | sort -u >{STATE}/manifest.new || :\nmv {STATE}/manifest.new {STATE}/manifest"
     ));
-    for folder in &changes.folders {
-        let (user, group) = owner(&folder.owner);
-        line(format!(
-            "install -d -m {:o} -o {user} -g {group} {}",
-            folder.mode,
-            shell_word(&folder.path)
-        ));
+    let (on_disks, folders): (Vec<&Folder>, Vec<_>) = changes
+        .folders
+        .iter()
+        .partition(|it| desired.disk(&it.path).is_some());
+    for folder in folders {
+        line(make(folder));
     }
     for (at, file) in changes.files.iter().enumerate() {
         let (user, group) = owner(&file.owner);
@@ -274,24 +273,18 @@ fn script(desired: &Desired, changes: &Changes<'_>) -> String {
     for (volume, decision) in &changes.volumes {
         line(volumes::script(volume, decision));
     }
-    for folder in &changes.kept {
-        let (user, group) = owner(&folder.owner);
-        line(format!(
-            "install -d -m {:o} -o {user} -g {group} {}",
-            folder.mode,
-            shell_word(&folder.path)
-        ));
+    for folder in &changes.moved {
+        line(bring(folder));
     }
-    for (volume, _) in &changes.volumes {
-        // On another machine the users' numbers may be others.
-        let mut folders = changes.kept.iter();
-        if let Some(folder) = folders.find(|it| it.path == volume.path) {
-            let (user, group) = owner(&folder.owner);
-            let path = shell_word(&folder.path);
-            line(format!(
-                "find {path} -xdev ! -user {user} -exec chown -h {user}:{group} {{}} +"
-            ));
-        }
+    for folder in on_disks.iter().chain(&changes.kept) {
+        line(make(folder));
+    }
+    for folder in taken_over(desired, changes) {
+        let (user, group) = owner(&folder.owner);
+        let path = shell_word(&folder.path);
+        line(format!(
+            "find {path} -xdev ! -user {user} -exec chown -h {user}:{group} {{}} +"
+        ));
     }
     for unit in &changes.enabled {
         line(format!("systemctl enable --quiet {unit}"));
@@ -326,6 +319,59 @@ fn script(desired: &Desired, changes: &Changes<'_>) -> String {
         ));
     }
     text
+}
+
+fn make(folder: &Folder) -> String {
+    let (user, group) = owner(&folder.owner);
+    format!(
+        "install -d -m {:o} -o {user} -g {group} {}",
+        folder.mode,
+        shell_word(&folder.path)
+    )
+}
+
+/// Folders whose files may belong to others, as users' numbers are others on another machine: those on a disk that was just mounted, and those
+/// that differ. Of what is below another one on the same disk that one takes care.
+fn taken_over<'a>(desired: &'a Desired, changes: &Changes<'_>) -> Vec<&'a Folder> {
+    let disk = |it: &Folder| desired.disk(&it.path);
+    let is_due = |it: &Folder| {
+        let mut mounted = changes.volumes.iter();
+        let mut differ = changes.folders.iter().chain(&changes.kept);
+        disk(it).is_some_and(|disk| {
+            mounted.any(|it| it.0 == disk) || differ.any(|other| other.path == it.path)
+        })
+    };
+    let is_below = |it: &Folder, other: &Folder| {
+        let below = it.path.strip_prefix(other.path.as_str());
+        below.is_some_and(|it| it.starts_with('/')) && disk(it) == disk(other)
+    };
+    let all = desired.folders.iter().chain(&desired.kept);
+    let due: Vec<_> = all.filter(|it| is_due(it)).collect();
+    let is_outermost = |it: &&&Folder| !due.iter().any(|other| is_below(it, other));
+    due.iter().filter(is_outermost).copied().collect()
+}
+
+/// Brings what a service has kept to a disk. It is a copy until it is whole; what was copied goes with the next change.
+fn bring(folder: &Move) -> String {
+    let Move { unit, from, to } = folder;
+    let aside = aside(folder);
+    format!(
+        r#"rmdir {from} {to} 2>/dev/null || :
+if [ -d {from} ]; then
+if [ -e {to} ]; then echo "{from} and {to} both have what {unit} keeps: move the one away that is not to be kept, and install again" >&2; exit 1; fi
+systemctl stop {unit} 2>/dev/null || :
+rm -rf {to}.new
+cp -a {from} {to}.new
+sync -f {to}.new
+mv {to}.new {to}
+mv {from} {STATE}/previous/{aside}
+fi"#
+    )
+}
+
+/// The name of what was copied, beside what else is put back.
+fn aside(folder: &Move) -> String {
+    format!("moved-{}", folder.unit)
 }
 
 /// Brings the agent into the JVM that runs, with the JVM's own Java and as its user. Cassandra is well without: a failure is told.
@@ -402,6 +448,12 @@ fn rollback(desired: &Desired, changes: &Changes<'_>) -> String {
         "if [ -f manifest ]; then cp -p manifest {STATE}/manifest; fi"
     ));
     line("systemctl daemon-reload".to_owned());
+    for folder in &changes.moved {
+        let (Move { unit, from, to }, aside) = (folder, aside(folder));
+        line(format!(
+            "if [ -d {aside} ]; then systemctl stop {unit}; rm -rf {to}; mv {aside} {from}; fi"
+        ));
+    }
     for unit in &changes.restarted {
         let name = &unit.name;
         line(format!(
@@ -456,4 +508,129 @@ fn removal(keeps_data: bool) -> String {
 /// `user:group`.
 fn owner(owner: &str) -> (&str, &str) {
     owner.split_once(':').unwrap_or((owner, owner))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use testkit::Program;
+
+    use super::{bring, rollback, taken_over};
+    use crate::{
+        desired::{Desired, Folder, Move, STATE, Volume},
+        install::{changes::Changes, volumes::Decision},
+    };
+
+    /// Runs it on folders of ours, where systemd does nothing, and gives what there is then, or what it says.
+    fn after(folder: &Path, script: &str) -> String {
+        let text = script.replace(STATE, "state");
+        let text = format!(
+            "cd {}\nsystemctl() {{ :; }}\n{text}\ncd {0}; find . -type f | sort | tr '\\n' ' '",
+            folder.display()
+        );
+        let ended = Program::at("sh").args(["-ec", &text]).run();
+        let said = if ended.status.success() {
+            ended.stdout
+        } else {
+            ended.stderr
+        };
+        said.trim().to_owned()
+    }
+
+    #[test]
+    fn files_of_users_with_other_numbers() {
+        let folder = |path: &str| Folder {
+            path: path.to_owned(),
+            owner: "a".to_owned(),
+            mode: 0o700,
+        };
+        let volume = |path: &str| Volume {
+            serial: path.to_owned(),
+            uuid: String::new(),
+            path: path.to_owned(),
+            unit: String::new(),
+        };
+        let desired = Desired {
+            folders: ["/other", "/m/a", "/m/b"].map(folder).to_vec(),
+            volumes: ["/m", "/c", "/c/log"].map(volume).to_vec(),
+            kept: ["/c", "/c/data", "/c/log"].map(folder).to_vec(),
+            ..Desired::default()
+        };
+        let check = |mounted: &[usize], differ: &[usize], expect: &[&str]| {
+            let volumes = mounted.iter().map(|it| &desired.volumes[*it]);
+            let folders = differ.iter().map(|it| &desired.folders[*it]);
+            let changes = Changes {
+                volumes: volumes.map(|it| (it, Decision::Mount)).collect(),
+                folders: folders.collect(),
+                ..Changes::default()
+            };
+            let found = taken_over(&desired, &changes);
+            let found: Vec<_> = found.iter().map(|it| it.path.as_str()).collect();
+            assert_eq!(found, expect);
+        };
+        check(&[], &[], &[]);
+        check(&[0], &[], &["/m/a", "/m/b"]);
+        check(&[1], &[], &["/c"]);
+        check(&[1, 2], &[], &["/c", "/c/log"]);
+        check(&[], &[0, 1], &["/m/a"]);
+    }
+
+    #[test]
+    fn what_was_kept_before_there_was_a_disk() {
+        let moved = Move {
+            unit: "a.service".to_owned(),
+            from: format!("{STATE}/a"),
+            to: "disk/a".to_owned(),
+        };
+        let changes = Changes {
+            moved: vec![&moved],
+            ..Changes::default()
+        };
+        let back = rollback(&Desired::default(), &changes);
+        let back = back.replace("disk/a", "../../disk/a");
+        let back = back.replace(&moved.from, "../../state/a");
+        for (there, brought, put_back) in [
+            (
+                "state/a/x/y",
+                "./disk/a/x/y ./state/previous/moved-a.service/x/y",
+                "./state/a/x/y",
+            ),
+            // A copy that was broken off is no hindrance.
+            (
+                "state/a/x disk/a.new/z",
+                "./disk/a/x ./state/previous/moved-a.service/x",
+                "./state/a/x",
+            ),
+            // It was there already, and nothing is where it was.
+            ("disk/a/x", "./disk/a/x", "./disk/a/x"),
+            ("disk/a/x state/a/", "./disk/a/x", "./disk/a/x"),
+            (
+                "disk/a/ state/a/x",
+                "./disk/a/x ./state/previous/moved-a.service/x",
+                "./state/a/x",
+            ),
+            ("", "", ""),
+            // Neither is lost.
+            (
+                "disk/a/x state/a/x",
+                "state/a and disk/a both have what a.service keeps: move the one away that is not to be kept, and install again",
+                "./disk/a/x ./state/a/x",
+            ),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let folder = folder.path();
+            fs::create_dir_all(folder.join("state/previous")).unwrap();
+            fs::create_dir_all(folder.join("disk")).unwrap();
+            for path in there.split_whitespace() {
+                let (below, name) = path.rsplit_once('/').unwrap();
+                fs::create_dir_all(folder.join(below)).unwrap();
+                if !name.is_empty() {
+                    fs::write(folder.join(path), there).unwrap();
+                }
+            }
+            assert_eq!(after(folder, &bring(&moved)), brought, "{there}");
+            assert_eq!(after(folder, &back), put_back, "{there}");
+        }
+    }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{found::Found, volumes};
 use crate::desired::{
-    Agent, Artifact, Desired, File, Folder, Image, ImageSource, Line, PROGRAMS, Package, Unit,
-    Volume,
+    Agent, Artifact, Desired, File, Folder, Image, ImageSource, Line, Move, PROGRAMS, Package,
+    Unit, Volume,
 };
 
 /// What has to be done on a node. Parts of what is desired.
@@ -23,6 +23,8 @@ pub(super) struct Changes<'a> {
     pub(super) folders: Vec<&'a Folder>,
     /// Disks to be formatted or mounted, and those that may not be touched.
     pub(super) volumes: Vec<(&'a Volume, volumes::Decision)>,
+    /// What is brought to them.
+    pub(super) moved: Vec<&'a Move>,
     /// Folders on them.
     pub(super) kept: Vec<&'a Folder>,
     pub(super) files: Vec<&'a File>,
@@ -73,6 +75,7 @@ impl Changes<'_> {
             links,
             folders,
             volumes,
+            moved,
             kept,
             files,
             removed,
@@ -98,6 +101,7 @@ impl Changes<'_> {
             && links.is_empty()
             && folders.is_empty()
             && volumes.is_empty()
+            && moved.is_empty()
             && kept.is_empty()
             && files.is_empty()
             && removed.is_empty()
@@ -140,6 +144,9 @@ impl Changes<'_> {
                 decision.word(),
                 &format!("the disk {} as {}", volume.serial, volume.path),
             );
+        }
+        for Move { from, to, .. } in &self.moved {
+            say("move", &format!("{from} to {to}"));
         }
         self.kept.iter().for_each(|it| say("make", &it.path));
         let (added, removed) = (&self.lines_added, &self.lines_removed);
@@ -263,6 +270,10 @@ pub(super) fn changes<'a>(
             decision => changes.volumes.push((volume, decision)),
         }
     }
+    let moved = desired.moved.iter();
+    changes.moved = moved
+        .filter(|it| found.folders.contains_key(&it.from))
+        .collect();
     changes.kept = desired
         .kept
         .iter()
@@ -422,7 +433,7 @@ mod tests {
     use super::{Changes, changes};
     use crate::{
         desired::{
-            Artifact, Desired, File, Folder, Form, Health, Image, ImageSource, Package, Unit,
+            Artifact, Desired, File, Folder, Form, Health, Image, ImageSource, Move, Package, Unit,
         },
         install::found::{Found, UnitState},
     };
@@ -662,6 +673,24 @@ mod tests {
             &stopped,
             "enable agent.service; restart agent.service",
             None,
+        );
+    }
+
+    #[test]
+    fn what_is_brought_to_a_disk() {
+        let mut wanted = desired("1");
+        wanted.moved = vec![Move {
+            unit: "agent.service".to_owned(),
+            from: "/var/lib/x/before".to_owned(),
+            to: "/var/lib/x/agent".to_owned(),
+        }];
+        let mut found = after(&wanted);
+        check(&changes(&wanted, &found, hash), "");
+        let folder = (0o700, "agent:agent".to_owned());
+        found.folders.insert("/var/lib/x/before".to_owned(), folder);
+        check(
+            &changes(&wanted, &found, hash),
+            "move /var/lib/x/before to /var/lib/x/agent",
         );
     }
 

@@ -192,6 +192,9 @@ fn questions(desired: &Desired) -> String {
     for folder in &desired.folders {
         ask("folder", &folder.path);
     }
+    for folder in &desired.moved {
+        ask("folder", &folder.from);
+    }
     for file in &desired.files {
         ask("file", &file.path);
     }

@@ -102,7 +102,7 @@ pub(super) fn check(
     for (volume, decision) in &changes.volumes {
         if let Decision::Refuse(why) = decision {
             bail!(
-                "{name}: the disk {} was left alone: {why}; Cassandra's disks are empty, or were made by this environment",
+                "{name}: the disk {} was left alone: {why}; disks for data are empty, or were made by this environment",
                 volume.serial
             );
         }
@@ -110,6 +110,12 @@ pub(super) fn check(
     if changes.stopped.iter().any(|it| it == SERVICE) {
         bail!(
             "{name}: config.json no longer says that Cassandra is installed there (services), and this would stop it; `uninstall {name}` does, and leaves its data"
+        );
+    }
+    let mounts = changes.removed.iter();
+    if let Some(mount) = mounts.clone().find(|it| it.ends_with(".mount")) {
+        bail!(
+            "{name}: its disk is no longer in the list of its volumes, and what it keeps is there ({mount}): put it back into the list; `uninstall {name} --keep-data` first when it is to go"
         );
     }
     let skew = found.clock - jiff::Timestamp::now().as_second();

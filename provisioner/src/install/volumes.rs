@@ -152,79 +152,55 @@ pub(super) fn script(volume: &Volume, decision: &Decision) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::FileExt as _, path::PathBuf};
+    use std::{
+        fs,
+        os::unix::fs::{FileExt as _, symlink},
+        path::Path,
+    };
 
     use testkit::{Program, skip};
 
     use super::{Decision, Disk, LOOK, decide, script};
     use crate::desired::Volume;
 
-    /// A disk that is a file, with a link of the kind that udev makes.
-    struct Loop {
-        folder: tempfile::TempDir,
-        device: String,
+    /// What is said of a disk, by a link of the kind that udev makes.
+    fn found(links: &Path) -> String {
+        let look = LOOK.replace("LINKS", &links.display().to_string());
+        let ended = Program::at("sh")
+            .args(["-c", &format!("{look}\nlook_at_disk vol01")])
+            .run();
+        assert_eq!(ended.stderr, "");
+        let said = ended.stdout.trim();
+        said.strip_prefix("disk vol01 ").unwrap().to_owned()
     }
 
-    impl Loop {
-        /// None where there are none.
-        fn new() -> Option<Self> {
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("disk");
-            fs::File::create(&path).unwrap().set_len(64 << 20).unwrap();
-            let ended = Program::at("losetup")
-                .args(["--find".as_ref(), "--show".as_ref(), path.as_os_str()])
-                .run();
-            let device = ended.stdout.trim().to_owned();
-            if !ended.status.success() || device.is_empty() {
-                skip("needs root, for a loop device");
-                return None;
-            }
-            std::os::unix::fs::symlink(&device, folder.path().join("kind_vol01")).unwrap();
-            Some(Self { folder, device })
-        }
-
-        fn found(&self) -> String {
-            let look = LOOK.replace("LINKS", &self.folder.path().display().to_string());
-            let ended = Program::at("sh")
-                .args(["-c", &format!("{look}\nlook_at_disk vol01")])
-                .run();
-            assert_eq!(ended.stderr, "");
-            let said = ended.stdout.trim();
-            said.strip_prefix("disk vol01 ").unwrap().to_owned()
-        }
-
-        fn write(&self, at: u64, bytes: &[u8]) {
-            let path = PathBuf::from(&self.device);
-            let file = fs::OpenOptions::new().write(true).open(path).unwrap();
-            file.write_all_at(bytes, at).unwrap();
-            file.sync_all().unwrap();
-        }
-    }
-
-    impl Drop for Loop {
-        fn drop(&mut self) {
-            // It goes with the machine otherwise.
-            drop(
-                Program::at("losetup")
-                    .args(["--detach", &self.device])
-                    .run(),
-            );
-        }
+    fn write(disk: &testkit::Disk, at: u64, bytes: &[u8]) {
+        let file = fs::OpenOptions::new()
+            .write(true)
+            .open(disk.device())
+            .unwrap();
+        file.write_all_at(bytes, at).unwrap();
+        file.sync_all().unwrap();
     }
 
     #[test]
     fn a_real_disk() {
-        let Some(disk) = Loop::new() else {
+        let folder = tempfile::tempdir().unwrap();
+        let Some(disk) = testkit::Disk::new(folder.path(), 64 << 20) else {
+            skip("needs root, for a loop device");
             return;
         };
-        let decided = || decide(&volume(), Some(&Disk::parse(&disk.found())));
-        assert_eq!(decided(), Decision::Format, "{}", disk.found());
+        symlink(disk.device(), folder.path().join("kind_vol01")).unwrap();
+        let found = || found(folder.path());
+        let write = |at, bytes: &[u8]| write(&disk, at, bytes);
+        let decided = || decide(&volume(), Some(&Disk::parse(&found())));
+        assert_eq!(decided(), Decision::Format, "{}", found());
         // Something that nobody knows, at its end, at its start, and half way.
         for at in [(64 << 20) - 1, 4096, 31 << 20] {
-            disk.write(at, &[1]);
+            write(at, &[1]);
             let expect = "it has no file system, and is not empty";
             assert_eq!(decided(), Decision::Refuse(expect.to_owned()), "{at}");
-            disk.write(at, &[0]);
+            write(at, &[0]);
         }
         assert_eq!(decided(), Decision::Format);
         // A table of partitions, which has none; then a file system of others', and of ours.
@@ -234,13 +210,13 @@ mod tests {
         entry[8] = 8;
         entry[12] = 8;
         entry[64..].copy_from_slice(&[0x55, 0xaa]);
-        disk.write(446, &entry);
+        write(446, &entry);
         assert!(
             matches!(decided(), Decision::Refuse(it) if it.contains("partitions")),
             "{}",
-            disk.found()
+            found()
         );
-        disk.write(446, &[0; 66]);
+        write(446, &[0; 66]);
         for (uuid, expect) in [
             (
                 "11111111-2222-8333-8444-555555555555",
@@ -252,10 +228,10 @@ mod tests {
             ("00000000-0000-8000-8000-000000000001", Decision::Mount),
         ] {
             let ended = Program::at("mkfs.ext4")
-                .args(["-q", "-F", "-U", uuid, &disk.device])
+                .args(["-q", "-F", "-U", uuid, disk.device()])
                 .run();
             assert!(ended.status.success(), "{}", ended.stderr);
-            assert_eq!(decided(), expect, "{}", disk.found());
+            assert_eq!(decided(), expect, "{}", found());
         }
     }
 

@@ -66,6 +66,7 @@ pub(super) fn add(place: &mut Place<'_>) -> anyhow::Result<()> {
         // It reads certificates and passwords anew by itself.
         restarted_by: &[],
         reloaded_by: &[],
+        disk: None,
         health,
     })
 }

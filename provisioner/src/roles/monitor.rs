@@ -7,8 +7,14 @@ mod prometheus;
 
 use client::Url;
 
-use super::{Place, port, socket};
-use crate::network::{Network, Node, Role};
+use super::{Place, disks, port, socket};
+use crate::{
+    desired::{Move, STATE},
+    network::{Network, Node, Purpose, Role},
+};
+
+/// Where a monitor's disk is mounted, when it has one.
+const DATA: &str = "/var/lib/monitor";
 
 const RUNBOOKS: &str =
     "https://github.com/scalar-labs/scalar-dl-monitoring/blob/main/docs/runbooks/{alert}.md";
@@ -17,6 +23,7 @@ const AGENT_DOWN_FOR: &str = "2m";
 
 pub(super) fn add(place: &mut Place<'_>) -> anyhow::Result<()> {
     let rendered = dashboards::render(&settings(place.network)?);
+    let disk = disks::mount(place, Purpose::Monitor, DATA).then_some(DATA);
     let config = place.config();
     let (has_prometheus, has_grafana) = (
         !config.leaves_out("prometheus"),
@@ -24,15 +31,32 @@ pub(super) fn add(place: &mut Place<'_>) -> anyhow::Result<()> {
     );
     // alert-router before Prometheus, which has something to tell at once, and that before Grafana, which asks it.
     if alert_routers(place.network).any(|it| it.name == place.node.name) {
-        alert_router::add(place)?;
+        alert_router::add(place, disk)?;
     }
     if has_prometheus {
-        prometheus::add(place, rendered.rules)?;
+        prometheus::add(place, disk, rendered.rules)?;
     }
     if has_grafana {
-        grafana::add(place, rendered.grafana)?;
+        grafana::add(place, disk, rendered.grafana)?;
     }
     Ok(())
+}
+
+/// The folder of what a program keeps. What it has kept before there was a disk is brought there.
+fn kept(place: &mut Place<'_>, program: &str, disk: Option<&str>) -> String {
+    let before = format!("{STATE}/{program}");
+    let Some(disk) = disk else {
+        place.folder(program, before.clone());
+        return before;
+    };
+    let path = format!("{disk}/{program}");
+    place.folder(program, path.clone());
+    place.desired.moved.push(Move {
+        unit: format!("{program}.service"),
+        from: before,
+        to: path.clone(),
+    });
+    path
 }
 
 fn monitors(network: &Network) -> impl Iterator<Item = &Node> {

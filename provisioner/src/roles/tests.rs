@@ -203,6 +203,9 @@ fn shown(desired: &Desired) -> String {
     for it in &desired.volumes {
         line(format!("volume: {it:?}"));
     }
+    for it in &desired.moved {
+        line(format!("moved: {it:?}"));
+    }
     for it in &desired.kept {
         line(format!("kept: {} {} {:o}", it.path, it.owner, it.mode));
     }
@@ -297,6 +300,50 @@ fn cassandra_itself() {
     let text = text_of(&with("512").unwrap(), "cassandra/start.sh");
     assert!(text.contains("\ngiven_heap=512\n"), "{text}");
     assert!(with("1").unwrap_err().contains("64 to 1048576"));
+}
+
+/// What a monitor's programs keep is on its disk, without which they do not start.
+#[test]
+fn a_monitors_disk() {
+    let monitor = "role: monitor, zone: a";
+    let volumes = format!("{monitor}, volumes: [{{for: monitor, serial: vol-0a}}]");
+    let without = Environment::new("", HOSTS).desired("monitor-1");
+    let with = Environment::new("", &HOSTS.replace(monitor, &volumes)).desired("monitor-1");
+    let paths = |desired: &Desired| -> Vec<String> {
+        let folders = desired.folders.iter();
+        folders.map(|it| it.path.clone()).collect()
+    };
+    assert!(without.volumes.is_empty() && without.moved.is_empty());
+    assert_eq!(with.volumes[0].path, "/var/lib/monitor");
+    assert_eq!(with.volumes[0].unit, "var-lib-monitor.mount");
+    assert_eq!(with.packages[0].command, "mkfs.xfs");
+    for program in ["alert-router", "grafana", "prometheus"] {
+        let (before, on_disk) = (
+            format!("/var/lib/scalar-dl-monitoring/{program}"),
+            format!("/var/lib/monitor/{program}"),
+        );
+        assert!(paths(&without).contains(&before), "{program}");
+        assert!(paths(&with).contains(&on_disk), "{program}");
+        let unit = format!("{program}.service");
+        let moved = with.moved.iter().find(|it| it.unit == unit).unwrap();
+        assert_eq!((&moved.from, &moved.to), (&before, &on_disk));
+        // Nothing of it leads elsewhere.
+        for file in &with.files {
+            let text = String::from_utf8_lossy(&file.content);
+            assert!(!text.contains(&before), "{}: {text}", file.path);
+        }
+        let text = unit_of(&with, &unit);
+        for line in [
+            "RequiresMountsFor=/var/lib/monitor",
+            "AssertPathIsMountPoint=/var/lib/monitor",
+            &format!("ReadWritePaths={on_disk}"),
+        ] {
+            assert!(text.contains(&format!("\n{line}\n")), "{text}");
+        }
+    }
+    // What stays on the machine: what has nothing to do with it.
+    let text = unit_of(&with, "node-exporter.service");
+    assert!(!text.contains("/var/lib/monitor"), "{text}");
 }
 
 /// What runs is named by what it is, so that what ran before is still there when its name leads elsewhere.
@@ -692,7 +739,14 @@ fn systemd_takes_the_units() {
 }
 
 fn text_of(desired: &Desired, path: &str) -> String {
-    let path = format!("{CONFIGURATION}/{path}");
+    content(desired, &format!("{CONFIGURATION}/{path}"))
+}
+
+fn unit_of(desired: &Desired, name: &str) -> String {
+    content(desired, &format!("{UNITS}/{name}"))
+}
+
+fn content(desired: &Desired, path: &str) -> String {
     let file = desired.files.iter().find(|it| it.path == path);
     String::from_utf8(file.unwrap_or_else(|| panic!("no {path}")).content.clone()).unwrap()
 }

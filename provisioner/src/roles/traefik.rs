@@ -79,6 +79,7 @@ fn traefik(place: &mut Place<'_>) -> anyhow::Result<()> {
         arguments: vec![format!("--configFile={configuration}")],
         restarted_by: &[],
         reloaded_by: &[],
+        disk: None,
         health: Health::Get {
             url: PING.to_owned(),
         },
@@ -163,6 +164,7 @@ fn exporter(place: &mut Place<'_>) -> anyhow::Result<()> {
         arguments,
         restarted_by: &[],
         reloaded_by: &[],
+        disk: None,
         health,
     })
 }

@@ -4,13 +4,15 @@ use anyhow::{Context as _, bail};
 
 use crate::desired::PROGRAMS;
 
-/// A unit for an installed program. `program` is its path below the folder of programs, `without` are beginnings of lines that are left out.
+/// A unit for an installed program. `program` is its path below the folder of programs, `without` are beginnings of lines that are left out,
+/// `needs` are lines about what must be there before it starts.
 pub(super) fn unit(
     text: &str,
     user: &str,
     program: &str,
     arguments: &[String],
     without: &[&str],
+    needs: &str,
 ) -> anyhow::Result<String> {
     let mut unit = String::new();
     let mut lines = text.lines();
@@ -32,9 +34,12 @@ pub(super) fn unit(
         }
         match *known {
             // The address that it listens on may come late, or go for a while.
-            "After=" => unit.push_str(
-                "After=network-online.target\nWants=network-online.target\nStartLimitIntervalSec=0\n",
-            ),
+            "After=" => {
+                unit.push_str(
+                    "After=network-online.target\nWants=network-online.target\nStartLimitIntervalSec=0\n",
+                );
+                unit.push_str(needs);
+            }
             "DynamicUser=" => unit.push_str(&format!("User={user}\nGroup={user}\n")),
             "ExecStart=" => {
                 unit.push_str(&format!("ExecStart={PROGRAMS}/{program}"));
@@ -84,12 +89,13 @@ mod tests {
     #[test]
     fn adapted() {
         let arguments = ["--c=%".to_owned(), "--d=e f".to_owned()];
-        let found = unit(TEXT, "u", "p/p", &arguments, &["LoadCredential="]).unwrap();
+        let without = ["LoadCredential="];
+        let found = unit(TEXT, "u", "p/p", &arguments, &without, "Needs=x\n").unwrap();
         assert_eq!(
             found,
-            "[Unit]\nAfter=network-online.target\nWants=network-online.target\nStartLimitIntervalSec=0\n[Service]\nExecStart=/opt/scalar-dl-monitoring/p/p \\\n    --c=%% \\\n    \"--d=e f\"\nUser=u\nGroup=u\nUMask=0077\n"
+            "[Unit]\nAfter=network-online.target\nWants=network-online.target\nStartLimitIntervalSec=0\nNeeds=x\n[Service]\nExecStart=/opt/scalar-dl-monitoring/p/p \\\n    --c=%% \\\n    \"--d=e f\"\nUser=u\nGroup=u\nUMask=0077\n"
         );
-        let error = unit(TEXT, "u", "p/p", &[], &["Nothing="]).unwrap_err();
+        let error = unit(TEXT, "u", "p/p", &[], &["Nothing="], "").unwrap_err();
         assert_eq!(error.to_string(), "the unit of p/p has no line Nothing=");
     }
 

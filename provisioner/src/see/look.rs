@@ -29,7 +29,9 @@ units=$(sed -n 's/^unit //p' STATE/manifest 2>/dev/null)
 [ -z "$units" ] || systemctl show -p Id -p ActiveState -p SubState -p NRestarts -p ActiveEnterTimestampMonotonic $units | sed 's/^/unit /'
 systemctl list-units --failed --plain --no-legend --no-pager | while read -r name _; do echo "failed $name"; done
 for link in PROGRAMS/*; do [ -L "$link" ] && echo "link ${link##*/} $(readlink "$link")"; done
-timeout 5 df -Pk / /var /var/log CONFIGURATION PROGRAMS STATE STATE/* 2>/dev/null | tail -n +2 | sort -u | while read -r _ size _ free _ mount; do echo "disk $size $free $mount"; done
+mounts=$(sed -n 's/^file \(.*\.mount\)$/\1/p' STATE/manifest 2>/dev/null)
+[ -z "$mounts" ] || mounts=$(sed -n 's/^Where=//p' $mounts)
+timeout 5 df -Pk / /var /var/log CONFIGURATION PROGRAMS STATE STATE/* $mounts 2>/dev/null | tail -n +2 | sort -u | while read -r _ size _ free _ mount; do echo "disk $size $free $mount"; done
 while read -r _ mount _ options _; do case $options in ro | ro,*) echo "readonly $mount" ;; esac; done </proc/mounts
 for file in CONFIGURATION/*/tls.crt; do [ -f "$file" ] && echo "certificate $(tr '\n' '|' <"$file")"; done | sort -u
 if command -v ss >/dev/null; then ss -Hltnp | sed 's/^/listen /'; else echo "lacks ss"; fi

@@ -9,6 +9,7 @@ mod install;
 mod learned;
 mod ledgers;
 mod made;
+mod monitor;
 mod moving_in;
 mod network;
 mod operate;

@@ -5,18 +5,21 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    thread,
     time::Duration,
 };
 
 use parts::cassandra::NEWEST;
 use serde_json::{Value, json};
-use testkit::{Program, binary};
+use testkit::{Disk, Program, eventually};
 
 use crate::{
     containers::Image,
     operate::told,
-    operator::{INBOX, Operator},
+    operator::{Operator, receivers},
     ring::{archives, prepare},
+    see::{interrupt, text_with},
     stand_in,
 };
 
@@ -41,6 +44,10 @@ struct Site {
     configuration: PathBuf,
     /// Of Cassandra and Java.
     archives: [PathBuf; 2],
+    /// The monitor's, which stays when the machine goes.
+    disk: Disk,
+    /// How often something was opened.
+    opened: AtomicUsize,
 }
 
 impl Site {
@@ -48,10 +55,13 @@ impl Site {
         // The operator knows their roles from Terraform alone.
         let operator = Operator::start(&["host"; 8])?;
         let archives = archives(&operator.path("tmp"))?;
+        let disk = Disk::new(&operator.path("tmp"), 512 << 20)?;
         let site = Self {
             operator,
             configuration: stand_in::configuration(),
             archives,
+            disk,
+            opened: AtomicUsize::new(0),
         };
         for host in ["n1", "n2", "n3"] {
             prepare(&site.operator, host);
@@ -71,7 +81,7 @@ impl Site {
         let places: serde_json::Map<_, _> = MACHINES.map(address).into_iter().collect();
         fs::write(site.path("places.json"), Value::Object(places).to_string()).unwrap();
         site.configure();
-        site.receive();
+        site.operator.receive("n8");
         Some(site)
     }
 
@@ -84,7 +94,7 @@ impl Site {
         Image::new(&["load-schema"]).save(&loader);
         let [cassandra, java] = &self.archives;
         Image::new(&["serve-ledger", "--address=0.0.0.0", "--decommissioning=1"]).save(&ledger);
-        let config = json!({
+        let mut config = json!({
             "name": "Test",
             "prefix": "sdl",
             "environment": "test",
@@ -101,11 +111,6 @@ impl Site {
             "docker_user": "user",
             "docker_password": "a-password-0123456789",
             "leave_out": ["grafana"],
-            "slack_webhook_url": "http://127.0.0.1:8025/slack",
-            "smtp_smarthost": "127.0.0.1:8026",
-            "smtp_from": "alerts@example.com",
-            "alert_email": "team@example.com",
-            "smtp_require_tls": false,
             "artifacts": {
                 "cassandra": {"path": cassandra, "version": NEWEST},
                 "java": {"path": java, "version": "17"},
@@ -114,17 +119,11 @@ impl Site {
                 "traefik": {"path": parts::traefik("3.7.15").unwrap(), "version": "3.7.15"},
             },
         });
+        let told = receivers().as_object().unwrap().clone();
+        config.as_object_mut().unwrap().extend(told);
         let path = self.path("env/config.json");
         fs::write(&path, config.to_string()).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    }
-
-    /// What stands for Slack and the mail server, on the monitor.
-    fn receive(&self) {
-        let receive = "cp /proc/self/fd/0 /usr/local/bin/inbox && chmod +x /usr/local/bin/inbox";
-        let hosts = &self.operator.hosts;
-        assert_eq!(hosts.feed("n8", receive, &binary("provisioner")), "");
-        self.operator.shell("n8", INBOX);
     }
 
     fn program(&self, words: &[&str]) -> Program {
@@ -154,20 +153,128 @@ impl Site {
         found["instance_id"].as_str().unwrap().to_owned()
     }
 
-    /// Terminates a machine as somebody does in AWS' console, while another one comes in its place.
-    fn terminate(&self, name: &str) {
-        let id = self.instance(name);
-        let path = self.path("cloud.json");
-        let mut cloud: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        let instances = cloud["resources"]["aws_instance"].as_object_mut().unwrap();
-        assert!(instances.remove(&id).is_some(), "{id}");
-        fs::write(path, cloud.to_string()).unwrap();
-        self.renew(name);
+    /// Its name among the hosts.
+    fn host(name: &str) -> &'static str {
+        MACHINES.iter().find(|it| it.0 == name).unwrap().1
     }
 
-    fn renew(&self, name: &str) {
-        let (_, host) = MACHINES.iter().find(|it| it.0 == name).unwrap();
-        self.operator.hosts.renew(host);
+    /// The cloud as it is at the moment.
+    fn cloud(&self) -> Value {
+        let text = fs::read(self.path("cloud.json")).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    /// What somebody does to machines in AWS' console.
+    fn by_hand(&self, change: impl FnOnce(&mut Value)) {
+        let mut cloud = self.cloud();
+        change(&mut cloud["resources"]["aws_instance"]);
+        fs::write(self.path("cloud.json"), cloud.to_string()).unwrap();
+    }
+
+    /// Terminates a machine, while another one comes in its place.
+    fn terminate(&self, name: &str) {
+        let id = self.instance(name);
+        self.by_hand(|it| drop(it.as_object_mut().unwrap().remove(&id).unwrap()));
+        self.operator.hosts.renew(Self::host(name));
+    }
+
+    fn switch_off(&self, name: &str) {
+        let id = self.instance(name);
+        self.by_hand(|it| it[&id]["instance_state"] = json!("stopped"));
+        self.operator.hosts.kill(Self::host(name));
+    }
+
+    /// Runs a command, and does to hosts what the cloud does when its machines are so.
+    fn meanwhile<T>(
+        &self,
+        are_so: impl Fn(&Value) -> bool + Sync,
+        then: impl FnOnce() + Send,
+        command: impl FnOnce() -> T,
+    ) -> T {
+        /// Says that the command has ended, also when it has failed.
+        struct End<'a>(&'a AtomicBool);
+        impl Drop for End<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let has_ended = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let cloud = scope.spawn(|| {
+                let are = eventually("the cloud", PATIENCE, || {
+                    let are_so = are_so(&self.cloud()["resources"]);
+                    (are_so || has_ended.load(Ordering::Relaxed)).then_some(are_so)
+                });
+                assert!(are, "the command did nothing to the cloud's machines");
+                then();
+            });
+            let end = End(&has_ended);
+            let result = command();
+            drop(end);
+            cloud.join().unwrap();
+            result
+        })
+    }
+
+    /// A machine goes, and another one comes in its place, by a command.
+    fn replaced<T>(
+        &self,
+        name: &str,
+        then: impl FnOnce() + Send,
+        command: impl FnOnce() -> T,
+    ) -> T {
+        let before = self.instance(name);
+        let result = self.meanwhile(
+            |it| it["aws_instance"].is_object() && it["aws_instance"][&before].is_null(),
+            || {
+                self.operator.hosts.renew(Self::host(name));
+                then();
+            },
+            command,
+        );
+        assert_ne!(self.instance(name), before);
+        result
+    }
+
+    /// Plugs the monitor's disk into it.
+    fn plug(&self) {
+        let volumes = self.cloud()["resources"]["aws_ebs_volume"].clone();
+        let volumes = volumes.as_object().unwrap();
+        let [id] = volumes.keys().collect::<Vec<_>>()[..] else {
+            panic!("{volumes:?}");
+        };
+        let serial = id.replace('-', "");
+        self.operator.hosts.plug("n8", &self.disk, &serial);
+    }
+
+    /// The message about a machine that people get by Slack and by mail, with the command that recovers it.
+    fn told(&self, alert: &str, name: &str, id: &str) -> String {
+        let command = format!("provisioner -e test recover {name}");
+        told(&self.operator, "n8", &[alert, name, id, &command])
+    }
+
+    fn told_of_end(&self, alert: &str, name: &str) {
+        told(&self.operator, "n8", &["resolved", alert, name]);
+    }
+
+    /// What programs of the monitor answer to somebody who opens them.
+    fn asks(
+        &self,
+        program: &str,
+        requests: &[&(dyn Fn(&client::Client) -> client::RequestBuilder + Sync)],
+    ) -> Vec<Value> {
+        let opened = format!("opened-{}", self.opened.fetch_add(1, Ordering::Relaxed));
+        let password = fs::read_to_string(self.path("env/secrets/operator")).unwrap();
+        let (open, said) = self.operator.begin(&["open", program], &opened);
+        text_with(&said, "Ctrl-C closes it");
+        let answers = requests.iter().map(|request| {
+            let (status, text) = self.operator.asks(*request, password.trim());
+            assert_eq!(status, 200, "{text}");
+            serde_json::from_str(&text).unwrap()
+        });
+        let answers = answers.collect();
+        assert_eq!(interrupt(open), Some(0));
+        answers
     }
 
     /// As it is pasted from a message, beside the environment's folder, by somebody who says yes.
@@ -206,7 +313,15 @@ fn from_one_config_and_healed() {
     };
     let operator = &site.operator;
     site.ends(&["init"], 0);
-    let said = site.ends(&["apply", "--yes"], 0);
+    let is_attached = |it: &Value| {
+        let attached = it["aws_volume_attachment"].as_object();
+        attached.is_some_and(|it| !it.is_empty())
+    };
+    let said = site.meanwhile(
+        is_attached,
+        || site.plug(),
+        || site.ends(&["apply", "--yes"], 0),
+    );
     assert!(said.contains("9 of 9 nodes changed"), "{said}");
     let said = site.ends(&["apply", "--yes"], 0);
     assert!(said.contains("no resource differs"), "{said}");
@@ -214,47 +329,61 @@ fn from_one_config_and_healed() {
     site.ends(&["plan"], 0);
     site.ends(&["verify"], 0);
 
-    // A ledger is stopped.
+    // A ledger is stopped, and a machine is switched off in the same minute.
     operator.shell("n4", "systemctl stop scalardl");
-    let id = site.instance("scalardl-1");
-    let message = told(operator, "n8", &["LedgerDown", "scalardl-1", &id]);
+    site.switch_off("scalardl-3");
+    let message = site.told("LedgerDown", "scalardl-1", &site.instance("scalardl-1"));
     let said = site.pastes(&message, "recover scalardl-1");
     assert!(
         said.contains("scalardl-1: its services were started again"),
         "{said}"
     );
-    told(operator, "n8", &["resolved", "LedgerDown", "scalardl-1"]);
-
-    // A machine is terminated: another one has its place, with another key.
-    let before = site.instance("scalardl-2");
-    site.terminate("scalardl-2");
-    let message = told(operator, "n8", &["HostDown", "scalardl-2", &before]);
-    let said = site.pastes(&message, "recover scalardl-2");
-    assert!(
-        said.contains("scalardl-2: plan and apply brought it back"),
-        "{said}"
+    let id = site.instance("scalardl-3");
+    let message = site.told("HostDown", "scalardl-3", &id);
+    let said = site.meanwhile(
+        |it| it["aws_instance"][&id]["instance_state"] == "running",
+        || operator.hosts.boot("n6"),
+        || site.pastes(&message, "recover scalardl-3"),
     );
-    assert_ne!(site.instance("scalardl-2"), before);
-    told(operator, "n8", &["resolved", "HostDown", "scalardl-2"]);
+    for expect in [
+        "start scalardl-3: it is stopped",
+        "scalardl-3: plan and apply brought it back",
+    ] {
+        assert!(said.contains(expect), "{said}");
+    }
+    assert_eq!(site.instance("scalardl-3"), id);
 
     // The entry point is replaced as the guide does it.
-    let before = site.instance("traefik-1");
     let said = site.ends(
         &["taint", "-module=service.traefik", "aws_instance.instance"],
         0,
     );
     let address = "module.service.module.traefik.aws_instance.instance[0]";
     assert!(said.contains(address), "{said}");
-    site.renew("traefik-1");
-    let said = site.ends(&["apply", "--yes"], 0);
+    let said = site.replaced("traefik-1", || {}, || site.ends(&["apply", "--yes"], 0));
     assert!(said.contains("(traefik-1): it is tainted"), "{said}");
-    assert_ne!(site.instance("traefik-1"), before);
-    site.ends(&["verify", "--no-alert"], 0);
 
     // By its number, and with what it could tell kept.
-    site.renew("scalardl-3");
-    let said = site.ends(&["replace", "scalar", "3", "--yes"], 0);
+    let replace = ["replace", "scalar", "3", "--yes"];
+    let said = site.replaced("scalardl-3", || {}, || site.ends(&replace, 0));
     assert!(said.contains("scalardl-3: replaced, and healthy"), "{said}");
+    site.told_of_end("LedgerDown", "scalardl-1");
+    site.told_of_end("HostDown", "scalardl-3");
+
+    monitor_replaced(&site);
+
+    // A machine is terminated: another one has its place, with another key. The new monitor tells of it.
+    let before = site.instance("scalardl-2");
+    site.terminate("scalardl-2");
+    let message = site.told("HostDown", "scalardl-2", &before);
+    let said = site.pastes(&message, "recover scalardl-2");
+    assert!(
+        said.contains("scalardl-2: plan and apply brought it back"),
+        "{said}"
+    );
+    assert_ne!(site.instance("scalardl-2"), before);
+    site.told_of_end("HostDown", "scalardl-2");
+    site.ends(&["verify", "--no-alert"], 0);
 
     // A node of Cassandra is not replaced by the way.
     let said = site.ends(&["replace", "cassandra-1", "--yes"], 1);
@@ -267,4 +396,61 @@ fn from_one_config_and_healed() {
         let found = holds(&site.path("env"), secret);
         assert_eq!(found, [site.path("env/config.json")]);
     }
+}
+
+/// What the monitor knew is on its disk, and the next machine has it.
+fn monitor_replaced(site: &Site) {
+    let operator = &site.operator;
+    let mounted = operator.shell("n8", "grep ' /var/lib/monitor ' /proc/mounts");
+    assert!(mounted.starts_with(site.disk.device()), "{mounted}");
+    let alerts = "https://127.0.0.1:9093/api/v2";
+    let now = jiff::Timestamp::now();
+    let silence = json!({
+        "matchers": [{"name": "alertname", "value": "Nothing", "isRegex": false}],
+        "startsAt": now.to_string(),
+        "endsAt": (now + jiff::SignedDuration::from_hours(2)).to_string(),
+        "createdBy": "operator",
+        "comment": "from before",
+    });
+    let told = format!("{alerts}/history?kind=notification&alertname=LedgerDown");
+    let silences = format!("{alerts}/silences");
+    let before = site.asks(
+        "alerts",
+        &[&|it| it.post(&silences).json(&silence), &|it| it.get(&told)],
+    );
+    let is_up = format!(
+        "https://127.0.0.1:9090/api/v1/query?time={}&query=up%7Binstance%3D%22cassandra-1%22,job%3D%22node%22%7D",
+        now.as_second()
+    );
+    let was_up = site.asks("prometheus", &[&|it| it.get(&is_up)]);
+    assert_eq!(
+        was_up[0]["data"]["result"][0]["value"][1], "1",
+        "{was_up:?}"
+    );
+
+    let come = || {
+        // Somebody else has the number that was Prometheus'.
+        operator.shell("n8", "useradd --system --user-group somebody");
+        site.plug();
+        operator.receive("n8");
+    };
+    let replace = ["replace", "monitor", "1", "--yes"];
+    let said = site.replaced("monitor-1", come, || site.ends(&replace, 0));
+    assert!(said.contains("monitor-1: replaced, and healthy"), "{said}");
+
+    let after = site.asks("alerts", &[&|it| it.get(&silences), &|it| it.get(&told)]);
+    let id = &before[0]["silenceID"];
+    let kept = after[0]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|it| it["id"] == *id);
+    assert_eq!(kept.unwrap()["status"]["state"], "active", "{after:?}");
+    let (was_told, is_told) = (&before[1].as_array().unwrap(), after[1].as_array().unwrap());
+    assert!(!was_told.is_empty());
+    assert!(
+        was_told.iter().all(|it| is_told.contains(it)),
+        "{is_told:?}"
+    );
+    assert_eq!(site.asks("prometheus", &[&|it| it.get(&is_up)]), was_up);
 }

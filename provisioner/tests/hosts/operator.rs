@@ -3,17 +3,29 @@
 use std::{
     collections::BTreeSet,
     fs,
-    os::unix::fs::PermissionsExt as _,
+    os::{fd::AsFd as _, unix::fs::PermissionsExt as _},
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::{Value, json};
 use testkit::{Ended, Hosts, Program, Running, binary, skip};
 
 /// What is looked at before and after: all files but those that the system itself writes.
 pub(crate) const FILES: &str = "find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /var/log \
     -o -path /var/lib/systemd -o -path /var/lib/private -o -path /var/lib/sudo -o -path /var/cache \\) -prune -o -print | grep -v 'sudo_as_admin_successful$\\|^/etc/\\(passwd\\|group\\|shadow\\|gshadow\\|subuid\\|subgid\\)-\\?$' | sort";
+
+/// Keys of config.json that have people told by [`INBOX`].
+pub(crate) fn receivers() -> Value {
+    json!({
+        "slack_webhook_url": "http://127.0.0.1:8025/slack",
+        "smtp_smarthost": "127.0.0.1:8026",
+        "smtp_from": "alerts@example.com",
+        "alert_email": "team@example.com",
+        "smtp_require_tls": false,
+    })
+}
 
 /// Starts what stands for Slack and the mail server on a monitor.
 pub(crate) const INBOX: &str = "systemd-run -q --unit=inbox /usr/local/bin/inbox local serve-inbox --http=8025 --smtp=8026 --file=/srv/inbox.jsonl";
@@ -96,24 +108,52 @@ impl Operator {
     /// Gives `monitor` a Slack and a mail server of its own, and all of them programs that tell those of alerts; with more keys of config.json.
     pub(crate) fn watch(&self, monitor: &str, more: &Value) {
         let prometheus = parts::find("prometheus").unwrap().path;
-        let mut config = json!({
-            "no_notifications": false,
-            "leave_out": ["grafana"],
-            "slack_webhook_url": "http://127.0.0.1:8025/slack",
-            "smtp_smarthost": "127.0.0.1:8026",
-            "smtp_from": "alerts@example.com",
-            "alert_email": "team@example.com",
-            "smtp_require_tls": false,
-        });
+        let mut config = receivers();
         let keys = config.as_object_mut().unwrap();
+        keys.insert("no_notifications".to_owned(), json!(false));
+        keys.insert("leave_out".to_owned(), json!(["grafana"]));
         keys.extend(more.as_object().unwrap().clone());
         let artifacts = keys.entry("artifacts").or_insert_with(|| json!({}));
         artifacts["prometheus"] = json!({"path": prometheus});
         self.configure(&config);
-        let own = binary("provisioner");
+        self.receive(monitor);
+    }
+
+    /// Starts what stands for Slack and the mail server on a monitor that has nothing yet.
+    pub(crate) fn receive(&self, monitor: &str) {
         let receive = "cp /proc/self/fd/0 /usr/local/bin/inbox && chmod +x /usr/local/bin/inbox";
+        let own = binary("provisioner");
         assert_eq!(self.hosts.feed(monitor, receive, &own), "");
         self.shell(monitor, INBOX);
+    }
+
+    /// An answer's status and text, as a client of the operator's machine gets them that trusts the environment's authority.
+    pub(crate) fn asks(
+        &self,
+        request: impl FnOnce(&client::Client) -> client::RequestBuilder + Send,
+        password: &str,
+    ) -> (u16, String) {
+        let namespace = fs::File::open(self.hosts.namespace()).unwrap();
+        let mut settings = client::Settings::new("test", Duration::from_secs(30));
+        let ca = fs::read_to_string(self.path("env/pki/ca.crt")).unwrap();
+        settings.tls.ca = Some(ca);
+        std::thread::scope(|scope| {
+            // What a thread moves to, its sockets are made in.
+            let asked = scope.spawn(|| {
+                let network = Some(LinkNameSpaceType::Network);
+                move_into_link_name_space(namespace.as_fd(), network).unwrap();
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build();
+                runtime.unwrap().block_on(async {
+                    let client = client::client(&settings).unwrap();
+                    let asked = request(&client).basic_auth("operator", Some(password));
+                    let answer = asked.send().await.unwrap();
+                    (answer.status().as_u16(), answer.text().await.unwrap())
+                })
+            });
+            asked.join().unwrap()
+        })
     }
 
     pub(crate) fn program(&self, arguments: &[&str]) -> Program {

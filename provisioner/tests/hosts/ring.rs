@@ -1,5 +1,5 @@
 //! A ring of three Cassandra nodes that are installed from nothing, on Apache's jars and a Java made by jlink: both in archives as their
-//! publishers make them. Disks are files (loop devices), and what udev would do with their links a test does.
+//! publishers make them. Disks are files (loop devices), and what udev would do with their links a service of the test does.
 
 use std::{
     fs,
@@ -9,7 +9,7 @@ use std::{
 
 use parts::cassandra::{Agent, NEWEST, jars, java};
 use serde_json::{Value, json};
-use testkit::Program;
+use testkit::{Disk, Program};
 
 use crate::operator::Operator;
 
@@ -358,58 +358,6 @@ fn from_nothing() {
     assert!(left.contains("No such file"), "{left}");
 }
 
-/// A disk of a host that is a file here: a loop device, and what udev would make of it there.
-struct Disk {
-    device: String,
-    file: PathBuf,
-}
-
-impl Disk {
-    fn new(folder: &Path) -> Self {
-        let file = folder.join("disk");
-        fs::File::create(&file).unwrap();
-        let mut disk = Self {
-            device: String::new(),
-            file,
-        };
-        disk.clear();
-        let ended = Program::at("losetup")
-            .args(["--find".as_ref(), "--show".as_ref(), disk.file.as_os_str()])
-            .run();
-        assert!(ended.status.success(), "{}", ended.stderr);
-        ended.stdout.trim().clone_into(&mut disk.device);
-        disk
-    }
-
-    /// Nothing is on it any more.
-    fn clear(&self) {
-        let file = fs::OpenOptions::new().write(true).open(&self.file).unwrap();
-        let size = 512 << 20;
-        file.set_len(0).unwrap();
-        file.set_len(size).unwrap();
-    }
-
-    /// Plugs it in.
-    fn plug(&self, operator: &Operator, host: &str) {
-        let number = self.device.trim_start_matches("/dev/loop");
-        let device = &self.device;
-        operator.shell(host, &format!(
-            "mkdir -p /dev/disk/by-id /dev/disk/by-uuid; mknod {device} b 7 {number}; ln -s {device} /dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol0abc\n\
-             systemd-run -q --unit=links sh -c 'while :; do id=$(blkid -p -s UUID -o value {device}); [ -z \"$id\" ] || ln -sfn {device} /dev/disk/by-uuid/$id; sleep 0.1; done'"
-        ));
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        drop(
-            Program::at("losetup")
-                .args(["--detach", &self.device])
-                .run(),
-        );
-    }
-}
-
 /// A disk of somebody's is left alone, an empty one becomes Cassandra's, and without it Cassandra does not start.
 #[test]
 fn disks() {
@@ -417,16 +365,16 @@ fn disks() {
     let Some(ring) = Ring::start(&["cassandra"]) else {
         return;
     };
-    let disk = Disk::new(folder.path());
+    let disk = Disk::new(folder.path(), 512 << 20).unwrap();
     let operator = &ring.operator;
     let hosts = operator.path("env/hosts.yml");
     let text = fs::read_to_string(&hosts).unwrap();
     let volumes = "role: cassandra, volumes: [{for: data, serial: vol-0abc}]";
     fs::write(&hosts, text.replace("role: cassandra", volumes)).unwrap();
     ring.configure(&json!({"leave_out": ["alert-router", "grafana", "prometheus"]}));
-    disk.plug(operator, "n1");
+    operator.hosts.plug("n1", &disk, "vol0abc");
 
-    let device = &disk.device;
+    let device = disk.device();
     let foreign = Program::at("mkfs.ext4").args(["-q", "-F", device]).run();
     assert!(foreign.status.success(), "{}", foreign.stderr);
     let said = operator.ends(&["install", "n1"], 1);
@@ -489,7 +437,7 @@ fn disks() {
 
     // It is back, with all that was on it.
     prepare(operator, "n1");
-    disk.plug(operator, "n1");
+    operator.hosts.plug("n1", &disk, "vol0abc");
     operator.ends(&["install", "n1"], 0);
     let said = operator.shell("n1", "stat -c %U:%G /var/lib/cassandra/data/mark");
     assert_eq!(said, "cassandra:cassandra\n");

@@ -2,15 +2,11 @@
 
 use std::{
     fs,
-    os::fd::AsFd as _,
     path::Path,
     time::{Duration, Instant},
 };
 
-use rustix::{
-    process::Signal,
-    thread::{LinkNameSpaceType, move_into_link_name_space},
-};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use testkit::{Running, binary, eventually};
 
@@ -70,7 +66,7 @@ fn nothing_is_left(operator: &Operator, folder: &str) {
 
 /// A file's text, once it has this in it.
 #[track_caller]
-fn text_with(path: &Path, text: &str) -> String {
+pub(crate) fn text_with(path: &Path, text: &str) -> String {
     eventually(text, SOON, || {
         let found = fs::read_to_string(path).unwrap_or_default();
         found.contains(text).then_some(found)
@@ -78,7 +74,7 @@ fn text_with(path: &Path, text: &str) -> String {
 }
 
 /// Ctrl-C, and the exit code.
-fn interrupt(running: Running) -> Option<i32> {
+pub(crate) fn interrupt(running: Running) -> Option<i32> {
     running.signal(Signal::INT);
     running.ended().code()
 }
@@ -322,28 +318,8 @@ fn opened(operator: &Operator) {
     }
 }
 
-/// What an answer's status is, as a client of the operator's machine gets it that trusts the environment's authority.
 fn get(operator: &Operator, url: &str, password: &str) -> u16 {
-    let namespace = fs::File::open(operator.hosts.namespace()).unwrap();
-    let mut settings = client::Settings::new("test", Duration::from_secs(30));
-    let ca = fs::read_to_string(operator.path("env/pki/ca.crt")).unwrap();
-    settings.tls.ca = Some(ca);
-    std::thread::scope(|scope| {
-        // What a thread moves to, its sockets are made in.
-        let asked = scope.spawn(|| {
-            let network = Some(LinkNameSpaceType::Network);
-            move_into_link_name_space(namespace.as_fd(), network).unwrap();
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build();
-            runtime.unwrap().block_on(async {
-                let client = client::client(&settings).unwrap();
-                let asked = client.get(url).basic_auth("operator", Some(password));
-                asked.send().await.unwrap().status().as_u16()
-            })
-        });
-        asked.join().unwrap()
-    })
+    operator.asks(|it| it.get(url), password).0
 }
 
 fn verified_all(steps: &Value) {

@@ -117,6 +117,10 @@ const LINES: &[(&str, How)] = &[
         HOSTS_OPERATE,
     ),
     (
+        "provisioner -e production replace monitor 1",
+        By("tests/hosts/network.rs", "from_one_config_and_healed"),
+    ),
+    (
         "provisioner -e production replace scalar 1",
         By("tests/hosts/network.rs", "from_one_config_and_healed"),
     ),

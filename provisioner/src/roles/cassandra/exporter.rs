@@ -52,6 +52,7 @@ pub(super) fn add(place: &mut Place<'_>, is_ours: bool) -> anyhow::Result<()> {
         arguments,
         restarted_by: &[],
         reloaded_by: &[],
+        disk: None,
         health,
     })
 }

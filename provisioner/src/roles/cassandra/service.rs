@@ -6,16 +6,12 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, bail};
 
 use super::{
-    super::{Place, socket},
+    super::{Place, disks, socket},
     CASSANDRA, OPTIONS, PORT, USER,
 };
 use crate::{
-    artifacts::sha256,
     config::Config,
-    desired::{
-        Artifact, CONFIGURATION, File, Folder, Form, Health, PROGRAMS, Package, STATE, UNITS, Unit,
-        Volume,
-    },
+    desired::{Artifact, CONFIGURATION, File, Folder, Form, Health, PROGRAMS, STATE, UNITS, Unit},
     network::{Network, Node, Purpose, Role},
 };
 
@@ -23,6 +19,7 @@ use crate::{
 pub(crate) const SERVICE: &str = "cassandra.service";
 /// Where everything is that it keeps.
 pub(crate) const DATA: &str = "/var/lib/cassandra";
+const COMMIT_LOG: &str = "/var/lib/cassandra/commitlog";
 /// For root, and for Cassandra as it ends.
 pub(crate) const NODETOOL: &str = "/etc/scalar-dl-monitoring/cassandra/nodetool";
 /// For clients.
@@ -41,10 +38,6 @@ const WELL: [&str; 2] = [
     "\"NativeTransportRunning\":true",
 ];
 
-const FILESYSTEM: Package = Package {
-    name: "xfsprogs",
-    command: "mkfs.xfs",
-};
 const UNIT: &str = include_str!("../../../data/units/cassandra.service");
 const START: &str = include_str!("../../../data/cassandra/start.sh");
 const NODETOOL_SCRIPT: &str = include_str!("../../../data/cassandra/nodetool");
@@ -70,7 +63,9 @@ pub(super) fn add(place: &mut Place<'_>) -> anyhow::Result<()> {
     place.desired.users.push(CASSANDRA.to_owned());
     place.state(CASSANDRA);
     let paths = files(place)?;
-    volumes(place)?;
+    // The one for data is mounted first: the other is below it.
+    disks::mount(place, Purpose::Data, DATA);
+    disks::mount(place, Purpose::CommitLog, COMMIT_LOG);
     place.desired.kept = [
         "",
         "/data",
@@ -275,66 +270,9 @@ fn rack(node: &Node) -> &str {
     node.zone.as_deref().unwrap_or("rack1")
 }
 
-/// Its disks, and the units that mount them.
-fn volumes(place: &mut Place<'_>) -> anyhow::Result<()> {
-    let config = place.config();
-    let environment = format!(
-        "{}-{}",
-        config.text("prefix").unwrap_or_default(),
-        config.text("environment").unwrap_or_default()
-    );
-    let mut volumes = place.node.volumes.clone();
-    // The one for data is mounted first: the other is below it.
-    volumes.sort_by_key(|it| it.purpose);
-    for volume in volumes {
-        let (path, unit) = match volume.purpose {
-            Purpose::Data => (DATA.to_owned(), "var-lib-cassandra.mount"),
-            Purpose::CommitLog => (
-                format!("{DATA}/commitlog"),
-                "var-lib-cassandra-commitlog.mount",
-            ),
-        };
-        let uuid = uuid(&environment, &volume.serial);
-        let text = format!(
-            "[Unit]\nDescription=Cassandra's disk {}\n\n[Mount]\nWhat=/dev/disk/by-uuid/{uuid}\nWhere={path}\nOptions=noatime\n\n[Install]\nWantedBy=multi-user.target\n",
-            volume.serial
-        );
-        place.desired.files.push(File {
-            path: format!("{UNITS}/{unit}"),
-            owner: "root".to_owned(),
-            mode: 0o644,
-            content: text.into(),
-        });
-        place.desired.volumes.push(Volume {
-            serial: volume.serial,
-            uuid,
-            path,
-            unit: unit.to_owned(),
-        });
-    }
-    if !place.desired.volumes.is_empty() {
-        place.desired.packages.push(FILESYSTEM);
-    }
-    Ok(())
-}
-
-/// The id of the file system that belongs on a disk: made of both names (version 8 of RFC 9562), so that no other has it by chance.
-fn uuid(environment: &str, serial: &str) -> String {
-    let hash = sha256(format!("scalar-dl {environment} {serial}").as_bytes());
-    let part = |from: usize, to: usize| hash.get(from..to).unwrap_or_default().to_owned();
-    format!(
-        "{}-{}-8{}-8{}-{}",
-        part(0, 8),
-        part(8, 12),
-        part(12, 15),
-        part(15, 18),
-        part(18, 30)
-    )
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{START, uuid};
+    use super::START;
 
     /// What a function of the script says.
     fn said(function: &str, argument: u64) -> String {
@@ -374,16 +312,6 @@ mod tests {
                 "-Dcassandra.settings.concurrent_writes={writes} -Dcassandra.settings.concurrent_compactors={compactors}"
             );
             assert_eq!(said("threads_for", processors), expect);
-        }
-    }
-
-    #[test]
-    fn ids_of_file_systems() {
-        let id = uuid("sdl-test", "vol01");
-        assert_eq!(id.len(), 36);
-        assert_eq!(id, uuid("sdl-test", "vol01"));
-        for other in [uuid("sdl-live", "vol01"), uuid("sdl-test", "vol02")] {
-            assert_ne!(id, other);
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use super::{
     super::{OPERATOR, PROMETHEUS, Place, Service, unit::adapted},
-    url,
+    kept, url,
 };
 use crate::{
     alerting::{self, Pace, Ways},
-    desired::{CONFIGURATION, STATE},
+    desired::CONFIGURATION,
     exec::shell_word,
 };
 
@@ -20,10 +20,11 @@ const PACE: Pace = Pace {
     interval: "1m",
 };
 
-pub(super) fn add(place: &mut Place<'_>) -> anyhow::Result<()> {
+pub(super) fn add(place: &mut Place<'_>, disk: Option<&str>) -> anyhow::Result<()> {
+    let state = kept(place, NAME, disk);
     let arguments = vec![
         format!("--config.file={CONFIGURATION}/{NAME}/{FILE}"),
-        format!("--storage.path={STATE}/{NAME}"),
+        format!("--storage.path={state}"),
         format!("--web.listen-address={}", place.listen(NAME)?),
         format!("--web.config.file={CONFIGURATION}/{NAME}/web.yml"),
         format!(
@@ -46,7 +47,6 @@ pub(super) fn add(place: &mut Place<'_>) -> anyhow::Result<()> {
         ],
     );
     place.secret(NAME, FILE, text);
-    place.state(NAME);
     let secrets = &place.materials.secrets;
     place.web(
         NAME,
@@ -57,7 +57,7 @@ pub(super) fn add(place: &mut Place<'_>) -> anyhow::Result<()> {
         UNIT,
         &[(
             "StateDirectory=alert-router\nStateDirectoryMode=0700\n",
-            &format!("ReadWritePaths={STATE}/{NAME}\n"),
+            &format!("ReadWritePaths={state}\n"),
         )],
     )?;
     let health = place.health(NAME, "/-/ready", OPERATOR, &secrets.operator.secret);
@@ -69,6 +69,7 @@ pub(super) fn add(place: &mut Place<'_>) -> anyhow::Result<()> {
         arguments,
         restarted_by: &[],
         reloaded_by: &[FILE],
+        disk,
         health,
     })
 }

@@ -1,8 +1,8 @@
 //! Grafana: our dashboards on this monitor's Prometheus, for people with a password.
 
 use super::{
-    super::{PROMETHEUS, Place, Service},
-    url,
+    super::{PROMETHEUS, Place, Service, unit::adapted},
+    kept, url,
 };
 use crate::{
     alerting::quoted,
@@ -12,11 +12,16 @@ use crate::{
 const NAME: &str = "grafana";
 const UNIT: &str = include_str!("../../../data/units/grafana.service");
 
-pub(super) fn add(place: &mut Place<'_>, files: Vec<dashboards::File>) -> anyhow::Result<()> {
+pub(super) fn add(
+    place: &mut Place<'_>,
+    disk: Option<&str>,
+    files: Vec<dashboards::File>,
+) -> anyhow::Result<()> {
+    let state = kept(place, NAME, disk);
     place.listen(NAME)?;
     let here = format!("{CONFIGURATION}/{NAME}");
     let secrets = &place.materials.secrets;
-    place.public(NAME, "grafana.ini", ini(place)?);
+    place.public(NAME, "grafana.ini", ini(place, &state)?);
     let line = |text: &str| format!("{text}\n");
     place.secret(NAME, "admin.password", line(secrets.grafana.expose()));
     place.secret(NAME, "secret.key", line(secrets.grafana_key.expose()));
@@ -38,13 +43,19 @@ pub(super) fn add(place: &mut Place<'_>, files: Vec<dashboards::File>) -> anyhow
         place.public(NAME, &format!("dashboards/{}", file.name), file.text);
     }
     place.certificate(NAME);
-    place.state(NAME);
+    let unit = adapted(
+        UNIT,
+        &[(
+            &format!("ReadWritePaths={STATE}/{NAME}"),
+            &format!("ReadWritePaths={state}"),
+        )],
+    )?;
     let health = Health::Get {
         url: format!("{}/api/health", place.url(NAME)),
     };
     place.service(Service {
         name: NAME,
-        unit: UNIT,
+        unit: &unit,
         without: &[],
         program: "bin/grafana",
         arguments: vec![
@@ -55,19 +66,20 @@ pub(super) fn add(place: &mut Place<'_>, files: Vec<dashboards::File>) -> anyhow
         // Dashboards are read anew by themselves.
         restarted_by: &["grafana.ini", "provisioning/", "secret.key", "tls.crt"],
         reloaded_by: &[],
+        disk,
         health,
     })
 }
 
-fn ini(place: &Place<'_>) -> anyhow::Result<String> {
+fn ini(place: &Place<'_>, state: &str) -> anyhow::Result<String> {
     let here = format!("{CONFIGURATION}/{NAME}");
     let url = url(place.network, place.node, NAME)?;
     Ok(format!(
         "; Written by `provisioner install`; changes are lost.
 [paths]
-data = {STATE}/{NAME}
-logs = {STATE}/{NAME}/log
-plugins = {STATE}/{NAME}/plugins
+data = {state}
+logs = {state}/log
+plugins = {state}/plugins
 provisioning = {here}/provisioning
 [server]
 protocol = https

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::{
-    super::{OPERATOR, PROMETHEUS, Place, Service, port, prefix, roles_of, socket},
-    alert_routers, expected, monitors, prometheuses, url,
+    super::{OPERATOR, PROMETHEUS, Place, Service, port, prefix, roles_of, socket, unit::adapted},
+    alert_routers, expected, kept, monitors, prometheuses, url,
 };
 use crate::{
     alerting::quoted,
@@ -68,10 +68,15 @@ struct Job {
     pace: Option<(&'static str, &'static str)>,
 }
 
-pub(super) fn add(place: &mut Place<'_>, rules: Vec<dashboards::File>) -> anyhow::Result<()> {
+pub(super) fn add(
+    place: &mut Place<'_>,
+    disk: Option<&str>,
+    rules: Vec<dashboards::File>,
+) -> anyhow::Result<()> {
+    let state = kept(place, NAME, disk);
     let mut arguments = vec![
         format!("--config.file={CONFIGURATION}/{NAME}/{FILE}"),
-        format!("--storage.tsdb.path={STATE}/{NAME}"),
+        format!("--storage.tsdb.path={state}"),
         format!(
             "--storage.tsdb.retention.time={}",
             place.materials.retention
@@ -89,7 +94,6 @@ pub(super) fn add(place: &mut Place<'_>, rules: Vec<dashboards::File>) -> anyhow
         ),
         "--web.route-prefix=/".to_owned(),
     ]);
-    place.state(NAME);
     let secrets = &place.materials.secrets;
     // URLs of remote_write may be secret, and stand in it.
     place.secret(NAME, FILE, configuration(place));
@@ -125,16 +129,24 @@ pub(super) fn add(place: &mut Place<'_>, rules: Vec<dashboards::File>) -> anyhow
         NAME,
         &[(OPERATOR, &secrets.operator), (PROMETHEUS, &secrets.scrape)],
     );
+    let unit = adapted(
+        UNIT,
+        &[(
+            &format!("ReadWritePaths={STATE}/{NAME}"),
+            &format!("ReadWritePaths={state}"),
+        )],
+    )?;
     let health = place.health(NAME, "/-/ready", OPERATOR, &secrets.operator.secret);
     place.service(Service {
         name: NAME,
-        unit: UNIT,
+        unit: &unit,
         without: &[],
         program: NAME,
         arguments,
         // Certificates, passwords and targets are read anew by themselves.
         restarted_by: &[],
         reloaded_by: &[FILE, "own-rules/", "own-scrapes/", "rules/"],
+        disk,
         health,
     })
 }

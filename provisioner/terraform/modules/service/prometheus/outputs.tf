@@ -6,6 +6,7 @@ output "nodes" {
     private_address = it.private_ip
     zone            = it.availability_zone
     instance_id     = it.id
+    volumes         = [{ "for" = "monitor", serial = aws_ebs_volume.data[i].id }]
   }]
 }
 
