@@ -26,6 +26,9 @@ pub(crate) fn validate(folder: &Path) -> anyhow::Result<ExitCode> {
     let network = Network::load(folder)?;
     // Figures that cannot be are a problem of the configuration, too.
     planning::level(&network.config)?;
+    if let Some(said) = network.lacks_zones() {
+        output::warn(said);
+    }
     let counts = Role::ALL.map(|role| {
         let nodes = network.nodes.iter();
         (role, nodes.filter(|it| it.roles.contains(&role)).count())

@@ -45,7 +45,7 @@ use crate::{
     output,
     progress::Progress,
     remote::{Remote, Remotes},
-    roles::{self, Materials},
+    roles::{self, Materials, cassandra::SERVICE},
     silence::Place,
 };
 
@@ -122,6 +122,16 @@ fn run(network: &Network, nodes: Vec<Node>, flags: &InstallFlags) -> anyhow::Res
         for (seen, changes) in seen.iter().zip(&all) {
             preflight::check(&seen.job.node, &seen.job.desired, &seen.found, changes)?;
         }
+        // What is there has its rack.
+        let is_new = |it: &Seen| {
+            let cassandra = it.found.units.get(SERVICE);
+            it.job.node.roles.contains(&Role::Cassandra) && cassandra.is_none_or(|it| !it.is_active)
+        };
+        if seen.iter().any(is_new)
+            && let Some(said) = network.lacks_zones()
+        {
+            output::warn(said);
+        }
         let restarts = |at: usize| {
             flags.restart_stateful && all.get(at).is_some_and(|it| it.stateful.is_some())
         };
@@ -152,6 +162,7 @@ fn run(network: &Network, nodes: Vec<Node>, flags: &InstallFlags) -> anyhow::Res
                 journal: &journal,
                 progress: &progress,
                 interrupt: &interrupt,
+                has_all_ledgers: has_all_ledgers(&network.nodes, &seen),
                 restart_stateful: flags.restart_stateful,
             };
             result = roll_out.run(&todo, &mut outcomes).await;
@@ -201,12 +212,19 @@ async fn users(
     let mut nodes = seen.iter().map(|it| &it.job.node);
     if place.network.config.installs(Role::Cassandra)
         && nodes.any(|it| it.roles.contains(&Role::Cassandra))
-        && let Some(said) = accounts::ensure(place).await?
+        && let Some(said) =
+            accounts::ensure(place, has_all_ledgers(&place.network.nodes, seen)).await?
     {
         journal.note(None, &said)?;
         progress.say(said);
     }
     Ok(())
+}
+
+/// Whether all ledgers were looked at.
+fn has_all_ledgers(nodes: &[Node], seen: &[Seen]) -> bool {
+    let mut ledgers = nodes.iter().filter(|it| it.roles.contains(&Role::ScalarDl));
+    ledgers.all(|it| seen.iter().any(|seen| seen.job.node.name == it.name))
 }
 
 /// What a run would do for the network as a whole, besides the changes on nodes that differ.

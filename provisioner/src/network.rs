@@ -163,10 +163,77 @@ impl Network {
         })
     }
 
+    /// What is to be said of Cassandra's nodes that have no zone, where it is installed from here: a rack cannot be another once there are data.
+    pub(crate) fn lacks_zones(&self) -> Option<String> {
+        let nodes = self.nodes.iter();
+        let nodes: Vec<_> = nodes
+            .filter(|it| it.roles.contains(&Role::Cassandra))
+            .collect();
+        let without: Vec<_> = nodes
+            .iter()
+            .filter(|it| it.zone.is_none())
+            .map(|it| it.name.as_str())
+            .collect();
+        // Fewer than there are copies are all the same.
+        if !self.config.installs(Role::Cassandra) || nodes.len() < 3 || without.is_empty() {
+            return None;
+        }
+        Some(format!(
+            "{} no zone, and so one rack: Cassandra does not know which copies are lost together, and it cannot be told once there are data; \
+             say `zone` in the hosts file",
+            match without.as_slice() {
+                [one] => format!("{one} has"),
+                more => format!("{} have", more.join(", ")),
+            }
+        ))
+    }
+
     /// Whether the way to another node leads over this one.
     pub(crate) fn is_bastion(&self, name: &str) -> bool {
         self.nodes
             .iter()
             .any(|it| it.bastion.as_deref() == Some(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::Network;
+
+    fn said(folder: &Path, services: &str, zones: &[&str]) -> String {
+        let config = format!(
+            r#"{{"target": "hosts", "name": "n", "prefix": "p", "environment": "e", "tag": "1", "no_notifications": true, "services": {services}}}"#
+        );
+        fs::write(folder.join("config.json"), config).unwrap();
+        let mut hosts = "hosts:\n".to_owned();
+        for (at, zone) in zones.iter().enumerate() {
+            let zone = match *zone {
+                "" => String::new(),
+                zone => format!(", zone: {zone}"),
+            };
+            hosts += &format!("  - {{name: c{at}, address: 10.0.0.{at}, role: cassandra{zone}}}\n");
+        }
+        fs::write(folder.join("hosts.yml"), hosts).unwrap();
+        let said = Network::load(folder).unwrap().lacks_zones();
+        let said = said.unwrap_or_default();
+        said.split(" no zone").next().unwrap().to_owned()
+    }
+
+    #[test]
+    fn zones_are_racks() {
+        let folder = tempfile::tempdir().unwrap();
+        let ours = r#"["cassandra"]"#;
+        for (services, zones, expect) in [
+            (ours, &["", "", ""][..], "c0, c1, c2 have"),
+            (ours, &["a", "b", ""], "c2 has"),
+            (ours, &["a", "b", "c"], ""),
+            (ours, &["a", "a", "a"], ""),
+            (ours, &["", ""], ""),
+            ("[]", &["", "", ""], ""),
+        ] {
+            assert_eq!(said(folder.path(), services, zones), expect, "{zones:?}");
+        }
     }
 }

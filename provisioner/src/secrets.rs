@@ -12,6 +12,8 @@ use crate::{config::Config, private::Private};
 const RANDOM: usize = 24;
 /// Of bcrypt: what Prometheus' own tools choose. Who scrapes pays it once; servers remember what was right.
 const COST: u32 = 10;
+/// Beside `cassandra`.
+const IN_USE: &str = "cassandra.in-use";
 /// bcrypt passes over what is beyond.
 const LONGEST: usize = 72;
 
@@ -32,6 +34,8 @@ pub(crate) struct Secrets {
     pub(crate) grafana_key: Secret,
     /// Cassandra's superuser, `operator`.
     pub(crate) cassandra: Secret,
+    /// The password that Cassandra knows its superuser by, as far as that was seen: another one than `cassandra` while it is exchanged.
+    pub(crate) cassandra_in_use: Option<Secret>,
     /// Cassandra's JMX, on loopback.
     pub(crate) jmx: Secret,
     /// Cassandra's user of the ledgers, `scalardl`.
@@ -61,10 +65,20 @@ impl Secrets {
             grafana,
             grafana_key: secret(&files, "grafana-key")?,
             cassandra: secret(&files, "cassandra")?,
+            cassandra_in_use: match files.read(IN_USE)? {
+                Some(_) => Some(secret(&files, IN_USE)?),
+                None => None,
+            },
             jmx: secret(&files, "jmx")?,
             scalardl: secret(&files, "scalardl")?,
         })
     }
+}
+
+/// Keeps the password that Cassandra knows its superuser by: to exchange it, the one before is needed.
+pub(crate) fn in_use(folder: &Path, cassandra: &Secret) -> anyhow::Result<()> {
+    let files = Private::open(folder)?;
+    files.write(IN_USE, &format!("{}\n", cassandra.expose()))
 }
 
 fn secret(files: &Private, name: &str) -> anyhow::Result<Secret> {

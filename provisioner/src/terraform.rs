@@ -245,7 +245,8 @@ pub(crate) fn make(
             workspace.refresh().await?;
             return Ok(false);
         }
-        if !was_planned && !yes {
+        let heals = wanted.is_some_and(|it| it.heals) && plan.heals(&network.nodes);
+        if !was_planned && !yes && !heals {
             ask(&format!("apply this ({})?", plan.sums()))?;
         }
         journal.note(None, &format!("begin: {}", plan.sums()))?;

@@ -11,10 +11,12 @@ use tokio::time::Instant;
 use super::cassandra;
 use crate::{
     network::{Node, Role},
+    remote::Remote,
     roles::{
         OPERATOR,
-        cassandra::{NATIVE, NODETOOL, data_center},
+        cassandra::{DATA, NATIVE, NODETOOL, data_center},
     },
+    secrets::{self, Secrets},
     silence::Place,
 };
 
@@ -34,8 +36,12 @@ const REPAIR: Duration = Duration::from_secs(300);
 /// Of the protocol: it does not know who this is.
 const BAD_CREDENTIALS: u32 = 0x0100;
 
-/// Sets up what is not yet, and says what it did. It waits for a ring that is whole: what is known of users is to be on several nodes first.
-pub(super) async fn ensure(place: Place<'_>) -> anyhow::Result<Option<String>> {
+/// Sets up what is not yet, exchanges passwords that were exchanged in `secrets/`, and says what it did. It waits for a ring that is whole: what
+/// is known of users is to be on several nodes first. `has_all_ledgers` is whether this run goes on to all ledgers.
+pub(super) async fn ensure(
+    place: Place<'_>,
+    has_all_ledgers: bool,
+) -> anyhow::Result<Option<String>> {
     let nodes = place.network.nodes.iter();
     let nodes: Vec<_> = nodes
         .filter(|it| it.roles.contains(&Role::Cassandra))
@@ -43,38 +49,67 @@ pub(super) async fn ensure(place: Place<'_>) -> anyhow::Result<Option<String>> {
     let Some(first) = nodes.first() else {
         return Ok(None);
     };
-    if !cassandra::is_whole(place, first, nodes.len()).await? {
-        return Ok(Some(
-            "passwords of Cassandra are set when all of its nodes are up: until then its default user has its default password".to_owned(),
-        ));
-    }
-    let remote = place.remotes.connect(first).await?;
-    let local = remote.forward(&first.private_address, NATIVE).await?;
-    let at = SocketAddr::from(([127, 0, 0, 1], local));
     let secrets = &place.materials.secrets;
+    let is_whole = cassandra::is_whole(place, first, nodes.len()).await?;
+    let remote = place.remotes.connect(first).await?;
+    let at = way(&remote, first).await?;
+    if !is_whole {
+        let said = wait_for_all(at, secrets).await;
+        remote.close().await;
+        return said;
+    }
     let data_center = data_center(&place.network.config).to_owned();
     let copies = nodes.len().min(COPIES);
+    // A run that ended before its repair has left that to the next one.
+    let mut owes_repair = owes(&remote, "test -e").await?;
     let mut done = Vec::new();
-    if login(at, OPERATOR, &secrets.cassandra).await?.is_none() {
-        // Its superuser comes last: who finds it finds all of this done.
-        let mut cql = by_default(at, first).await?;
-        let spread = replication(&data_center, copies);
-        blocking(move || cql.query(&spread))
-            .await
-            .context("Cassandra's users cannot be kept on more nodes")?;
-        repair(place, &nodes).await?;
-        let mut cql = by_default(at, first).await?;
-        let superuser = role(OPERATOR, &secrets.cassandra, true);
-        blocking(move || cql.query(superuser.expose()))
-            .await
-            .context("Cassandra's superuser cannot be made")?;
-        done.push("superuser");
+    let superuser = as_superuser(at, secrets).await?;
+    let mut cql = match superuser {
+        Some((cql, true)) => cql,
+        Some((mut cql, false)) => {
+            let exchange = password(OPERATOR, &secrets.cassandra);
+            blocking(move || cql.query(exchange.expose()))
+                .await
+                .context("Cassandra's superuser cannot be given another password")?;
+            done.push("another password of the superuser");
+            known_by_all(place, &nodes, OPERATOR, &secrets.cassandra).await?;
+            let operator = login(at, OPERATOR, &secrets.cassandra).await?;
+            operator
+                .context("Cassandra does not know its superuser's password, which was just set")?
+        }
+        None => {
+            // Its superuser comes last: who finds it finds all of this done.
+            let mut cql = by_default(at, first).await?;
+            owes(&remote, ": >").await?;
+            let spread = replication(&data_center, copies);
+            blocking(move || cql.query(&spread))
+                .await
+                .context("Cassandra's users cannot be kept on more nodes")?;
+            repair(place, &nodes).await?;
+            owes(&remote, "rm -f").await?;
+            owes_repair = false;
+            let mut cql = by_default(at, first).await?;
+            let superuser = role(OPERATOR, &secrets.cassandra, true);
+            blocking(move || cql.query(superuser.expose()))
+                .await
+                .context("Cassandra's superuser cannot be made")?;
+            done.push("superuser");
+            let operator = login(at, OPERATOR, &secrets.cassandra).await?;
+            operator.context("Cassandra does not know its superuser, who was just made")?
+        }
+    };
+    let is_kept = |it: &Secret| it.expose() == secrets.cassandra.expose();
+    if !secrets.cassandra_in_use.as_ref().is_some_and(is_kept) {
+        secrets::in_use(&place.network.folder.join("secrets"), &secrets.cassandra)?;
     }
-    let operator = login(at, OPERATOR, &secrets.cassandra).await?;
-    let mut cql = operator.context("Cassandra does not know its superuser, who was just made")?;
     let has_ledger = login(at, LEDGER, &secrets.scalardl).await?.is_some();
     let ledger = role(LEDGER, &secrets.scalardl, false);
-    let (changes, is_spread) = blocking(move || {
+    let other = password(LEDGER, &secrets.scalardl);
+    // Only ledgers that are started anew afterwards can do with another password.
+    let is_theirs_alone = !place.network.config.installs(Role::ScalarDl);
+    let may_exchange = !is_theirs_alone && has_all_ledgers;
+    let expect = format!("\"{data_center}\": \"{copies}\"");
+    let (changes, is_refused, is_spread, mut cql) = blocking(move || {
         let mut changes = Vec::new();
         let rows = cql.query(&format!(
             "SELECT can_login, is_superuser FROM system_auth.roles WHERE role = '{DEFAULT}'"
@@ -86,41 +121,129 @@ pub(super) async fn ensure(place: Place<'_>) -> anyhow::Result<Option<String>> {
             ))?;
             changes.push("no default user");
         }
+        let mut is_refused = false;
         if !has_ledger {
             let found = cql.query(&format!(
                 "SELECT role FROM system_auth.roles WHERE role = '{LEDGER}'"
             ))?;
-            if !found.rows.is_empty() {
-                // It may be in use: another password would end that.
-                return Ok((vec![""], true));
+            if found.rows.is_empty() {
+                cql.query(ledger.expose())?;
+                cql.query(&format!("GRANT CREATE ON ALL KEYSPACES TO {LEDGER}"))?;
+                changes.push("user of the ledgers");
+            } else if may_exchange {
+                cql.query(other.expose())?;
+                changes.push("another password of the ledgers' user");
+            } else {
+                is_refused = true;
             }
-            cql.query(ledger.expose())?;
-            cql.query(&format!("GRANT CREATE ON ALL KEYSPACES TO {LEDGER}"))?;
-            changes.push("user of the ledgers");
         }
         let rows = cql.query(
             "SELECT toJson(replication) AS it FROM system_schema.keyspaces WHERE keyspace_name = 'system_auth'",
         )?;
-        let expect = format!("\"{data_center}\": \"{copies}\"");
         let is_spread = rows.text(0, "it").is_some_and(|it| it.contains(&expect));
-        if !is_spread {
-            cql.query(&replication(&data_center, copies))?;
-        }
-        Ok((changes, is_spread))
+        Ok((changes, is_refused, is_spread, cql))
     })
     .await?;
-    if changes == [""] {
+    if is_refused && is_theirs_alone {
         bail!(
-            "Cassandra's user {LEDGER} has another password than secrets/{LEDGER} holds: write the old one back, or change it with ALTER ROLE"
+            "Cassandra's user {LEDGER} has another password than secrets/{LEDGER} holds, and the ledgers are not installed from here: write the old one back, or change it with ALTER ROLE, and tell the ledgers"
+        );
+    }
+    if is_refused {
+        bail!(
+            "Cassandra's user {LEDGER} has another password than secrets/{LEDGER} holds: `install` of all nodes exchanges it, and starts the ledgers anew one after the other"
         );
     }
     if !is_spread {
+        owes(&remote, ": >").await?;
+        owes_repair = true;
+        let spread = replication(&data_center, copies);
+        blocking(move || cql.query(&spread))
+            .await
+            .context("Cassandra's users cannot be kept on more nodes")?;
+    }
+    if owes_repair {
         repair(place, &nodes).await?;
+        owes(&remote, "rm -f").await?;
         done.push("copies of users on more nodes");
+    }
+    if !has_ledger {
+        known_by_all(place, &nodes, LEDGER, &secrets.scalardl).await?;
     }
     done.extend(changes);
     remote.close().await;
     Ok((!done.is_empty()).then(|| format!("Cassandra: {}", done.join(", "))))
+}
+
+/// What is to be said, or why not to go on, while not all nodes are up.
+async fn wait_for_all(at: SocketAddr, secrets: &Secrets) -> anyhow::Result<Option<String>> {
+    // A node that does not answer is one that nothing was set up on.
+    let superuser = as_superuser(at, secrets).await.ok().flatten();
+    let Some((_, is_current)) = superuser else {
+        return Ok(Some(
+            "passwords of Cassandra are set when all of its nodes are up: until then its default user has its default password".to_owned(),
+        ));
+    };
+    if !is_current || login(at, LEDGER, &secrets.scalardl).await?.is_none() {
+        bail!(
+            "passwords of Cassandra's users are not those of secrets/cassandra and secrets/{LEDGER}: they are exchanged when all of its nodes are up"
+        );
+    }
+    Ok(None)
+}
+
+/// Its superuser, by the password that it should have (true) or had before.
+async fn as_superuser(at: SocketAddr, secrets: &Secrets) -> anyhow::Result<Option<(Cql, bool)>> {
+    if let Some(cql) = login(at, OPERATOR, &secrets.cassandra).await? {
+        return Ok(Some((cql, true)));
+    }
+    let Some(before) = &secrets.cassandra_in_use else {
+        return Ok(None);
+    };
+    let cql = login(at, OPERATOR, before).await?;
+    Ok(cql.map(|it| (it, false)))
+}
+
+/// Waits until a user gets in by a password on all nodes, which keep what they know for some seconds.
+async fn known_by_all(
+    place: Place<'_>,
+    nodes: &[&Node],
+    user: &str,
+    password: &Secret,
+) -> anyhow::Result<()> {
+    let end = Instant::now() + FIRST;
+    for node in nodes {
+        let remote = place.remotes.connect(node).await?;
+        let at = way(&remote, node).await?;
+        while login(at, user, password).await?.is_none() {
+            if Instant::now() > end {
+                bail!(
+                    "{}: Cassandra does not let its user {user} in by the password that was just set",
+                    node.name
+                );
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        remote.close().await;
+    }
+    Ok(())
+}
+
+/// Where CQL is spoken on a node, from here.
+async fn way(remote: &Remote, node: &Node) -> anyhow::Result<SocketAddr> {
+    let local = remote.forward(&node.private_address, NATIVE).await?;
+    Ok(SocketAddr::from(([127, 0, 0, 1], local)))
+}
+
+/// Looks whether the first node keeps a mark that a repair is owed, makes it (`: >`) or takes it away, and says how that went. It is beside the
+/// data, so that it stays for as long as they do.
+async fn owes(remote: &Remote, what: &str) -> anyhow::Result<bool> {
+    let script = format!("{what} {DATA}/users-owe-repair");
+    let output = remote.script(&script, &[], ANSWER).await?;
+    if output.code > 1 || !output.stderr.trim().is_empty() {
+        bail!("{}: {}", remote.name(), output.stderr.trim());
+    }
+    Ok(output.code == 0)
 }
 
 /// A connection as the default user of one that is new.
@@ -133,7 +256,7 @@ async fn by_default(at: SocketAddr, node: &Node) -> anyhow::Result<Cql> {
         }
         if Instant::now() > end {
             bail!(
-                "{}: Cassandra knows neither {OPERATOR} with the password of secrets/cassandra nor its default user: write the password that {OPERATOR} has into secrets/cassandra, or change it with ALTER ROLE",
+                "{}: Cassandra knows neither {OPERATOR} with the password of secrets/cassandra nor its default user: write the password that {OPERATOR} has into secrets/cassandra, install, then exchange it; or change it with ALTER ROLE",
                 node.name
             );
         }
@@ -169,6 +292,13 @@ fn role(name: &str, password: &Secret, is_superuser: bool) -> Secret {
     ))
 }
 
+fn password(name: &str, password: &Secret) -> Secret {
+    Secret::new(format!(
+        "ALTER ROLE {name} WITH PASSWORD = '{}'",
+        password.expose()
+    ))
+}
+
 fn replication(data_center: &str, copies: usize) -> String {
     format!(
         "ALTER KEYSPACE system_auth WITH replication = {{'class': 'NetworkTopologyStrategy', '{data_center}': {copies}}}"
@@ -199,7 +329,7 @@ async fn repair(place: Place<'_>, nodes: &[&Node]) -> anyhow::Result<()> {
 mod tests {
     use daemon::Secret;
 
-    use super::{replication, role};
+    use super::{password, replication, role};
 
     #[test]
     fn statements() {
@@ -207,6 +337,10 @@ mod tests {
         assert_eq!(
             role("operator", &secret, true).expose(),
             "CREATE ROLE IF NOT EXISTS operator WITH PASSWORD = 'p-1' AND LOGIN = true AND SUPERUSER = true"
+        );
+        assert_eq!(
+            password("operator", &secret).expose(),
+            "ALTER ROLE operator WITH PASSWORD = 'p-1'"
         );
         assert_eq!(
             replication("us-east-1", 3),

@@ -36,6 +36,8 @@ const LISTS: [(&str, &str); 5] = [
     ("MovingNodes", "UM"),
 ];
 
+const NODETOOL: &str = "command -v nodetool >/dev/null || { echo 'nodetool is not on the path of root' >&2; exit 1; }\ntimeout 60 nodetool status";
+
 /// The states of nodes in nodetool's words, by address, as one of them sees them.
 type Ring = BTreeMap<String, String>;
 
@@ -87,11 +89,12 @@ fn is_well(ring: &Ring, node: &Node) -> anyhow::Result<()> {
     );
 }
 
-/// How a node sees the ring: by Jolokia when it is in there, by nodetool otherwise. None when Cassandra does not run.
+/// How a node sees the ring: by Jolokia when it is in there, by nodetool otherwise, or when Jolokia was started with another password than the
+/// one that stands there. None when Cassandra does not run.
 async fn ring(remote: &Remote, node: &Node, place: Place<'_>) -> anyhow::Result<Option<Ring>> {
     let look = format!(
         "{JVM}\n[ -n \"$jvm\" ] || {{ echo none; exit; }}\nlistens {} && {{ echo \"jolokia $(sed -n s/^password=//p {OPTIONS})\"; exit; }}\n\
-         command -v nodetool >/dev/null || {{ echo 'nodetool is not on the path of root' >&2; exit 1; }}\ntimeout 60 nodetool status",
+         {NODETOOL}",
         roles::JOLOKIA_PORT,
         OPTIONS = roles::JOLOKIA_OPTIONS,
     );
@@ -102,7 +105,15 @@ async fn ring(remote: &Remote, node: &Node, place: Place<'_>) -> anyhow::Result<
         Some(password) => {
             let password = Secret::new(password.to_owned());
             let jolokia = roles::jolokia(remote, node, password, place.materials).await?;
-            by_jolokia(&jolokia).await.map(Some)
+            let error = match by_jolokia(&jolokia).await {
+                Ok(ring) => return Ok(Some(ring)),
+                Err(error) => error,
+            };
+            let output = remote.script(NODETOOL, &[], LOOK).await?;
+            match output.code {
+                0 => Ok(Some(by_nodetool(&output.stdout)?)),
+                _ => Err(error),
+            }
         }
         None if said == "none" => Ok(None),
         None if output.code == 0 => Ok(Some(by_nodetool(said)?)),

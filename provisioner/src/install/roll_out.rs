@@ -33,6 +33,8 @@ pub(super) struct RollOut<'a> {
     pub(super) journal: &'a Journal,
     pub(super) progress: &'a Progress,
     pub(super) interrupt: &'a Interrupt,
+    /// Whether all ledgers are among those.
+    pub(super) has_all_ledgers: bool,
     /// Whether Cassandra may be started anew.
     pub(super) restart_stateful: bool,
 }
@@ -69,7 +71,7 @@ impl RollOut<'_> {
                 let step = self.progress.node(&seen.job.node.name);
                 if self.place.network.config.installs(Role::Cassandra) {
                     step.at("waiting for Cassandra's users");
-                    if let Some(said) = accounts::ensure(self.place).await? {
+                    if let Some(said) = accounts::ensure(self.place, self.has_all_ledgers).await? {
                         self.journal.note(None, &said)?;
                         self.progress.say(said);
                     }

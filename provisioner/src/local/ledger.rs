@@ -324,8 +324,12 @@ impl Database {
     }
 
     /// What is missing, if anything is.
-    fn problem(&self) -> anyhow::Result<()> {
-        let mut cql = self.connect()?;
+    fn problem(&self, kept: &mut Option<Cql>) -> anyhow::Result<()> {
+        // As a driver does: a connection is kept for as long as it lasts, whatever becomes of the password.
+        let mut cql = match kept.take() {
+            Some(cql) => cql,
+            None => self.connect()?,
+        };
         let rows = cql.query("SELECT keyspace_name FROM system_schema.keyspaces")?;
         for keyspace in KEYSPACES {
             let mut names = (0..rows.rows.len()).filter_map(|it| rows.text(it, "keyspace_name"));
@@ -333,6 +337,7 @@ impl Database {
                 bail!("there is no keyspace {keyspace}");
             }
         }
+        *kept = Some(cql);
         Ok(())
     }
 }
@@ -340,10 +345,23 @@ impl Database {
 /// It serves while Cassandra and its schema are there.
 async fn watch(ledger: Arc<Ledger>, database: Database) {
     let database = Arc::new(database);
-    let mut said = None;
+    let (mut said, mut kept) = (None, None);
     loop {
         let look = Arc::clone(&database);
-        let problem = tokio::task::spawn_blocking(move || look.problem()).await;
+        let problem = tokio::task::spawn_blocking(move || {
+            let problem = look.problem(&mut kept);
+            (problem, kept)
+        });
+        let problem = match problem.await {
+            Ok((problem, connection)) => {
+                kept = connection;
+                Ok(problem)
+            }
+            Err(error) => {
+                kept = None;
+                Err(error)
+            }
+        };
         let problem = match problem {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(format!("{error:#}")),

@@ -21,7 +21,7 @@ use crate::{
 /// `provisioner recover`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RecoverFlags {
-    /// Do not ask before machines are changed
+    /// Do not ask before a machine that is there is changed or replaced
     #[arg(long)]
     yes: bool,
     /// Never replace the machine
@@ -87,7 +87,11 @@ fn climb(
     let consent = Consent::default();
     if address.is_some() {
         let made = || {
-            let made = terraform::make(network, Some(&Wanted::default()), &consent, flags.yes)?;
+            let wanted = Wanted {
+                heals: true,
+                ..Wanted::default()
+            };
+            let made = terraform::make(network, Some(&wanted), &consent, flags.yes)?;
             terraform::after(folder, made, install::START, &consent).map(drop)
         };
         if rung("plan and apply", made()) {

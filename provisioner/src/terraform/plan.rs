@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::target::node_of;
+use crate::network::Node;
 
 /// What a plan would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -176,6 +177,36 @@ impl Plan {
         losses.collect()
     }
 
+    /// Whether it does nothing but start machines that were stopped, and make again what is gone of those that are known, with what leads to
+    /// them: nothing that runs is touched, and no more machines come of it.
+    pub(super) fn heals(&self, nodes: &[Node]) -> bool {
+        let is_known = |it: &Change| {
+            let mut nodes = nodes.iter();
+            nodes.any(|node| it.node.as_ref() == Some(&node.name))
+        };
+        self.changes.iter().all(|it| match it.kind.as_str() {
+            "aws_instance" => it.action == Action::Make && is_known(it),
+            "aws_ec2_instance_state" => {
+                it.action == Action::Start
+                    || (self.makes_machine(it) && it.action != Action::Destroy)
+            }
+            "aws_eip_association" | "aws_route53_record" | "aws_volume_attachment" => {
+                self.makes_machine(it) && it.action != Action::Destroy
+            }
+            // Numbered by entry point and port: a machine that is made again is no other one's.
+            "aws_lb_target_group_attachment" => {
+                matches!(it.action, Action::Make | Action::Replace)
+            }
+            _ => false,
+        })
+    }
+
+    fn makes_machine(&self, of: &Change) -> bool {
+        let mut machines = self.changes.iter();
+        machines
+            .any(|it| it.kind == "aws_instance" && it.action == Action::Make && it.node == of.node)
+    }
+
     /// Volumes that would be lost.
     pub(super) fn lost_volumes(&self) -> Vec<&str> {
         let lost = self
@@ -297,6 +328,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::Plan;
+    use crate::network::Node;
 
     fn plan(changes: &[(&str, &[&str], Value)]) -> Plan {
         let change = |(address, actions, more): &(&str, &[&str], Value)| {
@@ -371,6 +403,57 @@ mod tests {
         assert_eq!(plan.losses(&[]), [""; 0]);
         assert!(Plan::parse("{}").unwrap().changes.is_empty());
         assert!(Plan::parse("").is_err());
+    }
+
+    #[test]
+    fn what_heals() {
+        let nodes = ["scalardl-1", "traefik-1"].map(Node::named);
+        let state = "module.scalar.aws_ec2_instance_state.scalar[0]";
+        let machine = "module.scalar.aws_instance.scalar[0]";
+        let record = "module.scalar.aws_route53_record.scalar[0]";
+        let entry = "module.service.module.traefik.aws_instance.instance[0]";
+        let target =
+            "module.service.module.traefik.aws_lb_target_group_attachment.traefik[\"client-0\"]";
+        let stopped = || json!({"before": {"state": "stopped"}});
+        let none = || json!({});
+        let cases: &[(bool, &[(&str, &[&str], Value)])] = &[
+            (true, &[(state, &["update"], stopped())]),
+            (
+                true,
+                &[
+                    (machine, &["create"], none()),
+                    (state, REPLACE, none()),
+                    (record, &["update"], none()),
+                ],
+            ),
+            (
+                true,
+                &[(entry, &["create"], none()), (target, REPLACE, none())],
+            ),
+            (false, &[(machine, REPLACE, none())]),
+            (false, &[(machine, &["update"], none())]),
+            (false, &[(machine, &["delete"], none())]),
+            (false, &[(record, &["update"], none())]),
+            (
+                false,
+                &[(machine, &["create"], none()), (state, &["delete"], none())],
+            ),
+            // One more than there are.
+            (
+                false,
+                &[("module.scalar.aws_instance.scalar[1]", &["create"], none())],
+            ),
+            (
+                false,
+                &[
+                    (state, &["update"], stopped()),
+                    ("module.network.aws_vpc.vpc", &["update"], none()),
+                ],
+            ),
+        ];
+        for (expect, changes) in cases {
+            assert_eq!(plan(changes).heals(&nodes), *expect, "{changes:?}");
+        }
     }
 
     #[test]

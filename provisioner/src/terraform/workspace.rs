@@ -37,6 +37,8 @@ pub(crate) struct Wanted {
     /// Addresses of resources that are made anew.
     pub(crate) replaces: Vec<String>,
     pub(crate) is_destruction: bool,
+    /// Nobody is asked about what but heals: starts machines that were stopped, or makes again those that are gone.
+    pub(crate) heals: bool,
 }
 
 /// One that Terraform can work in.

@@ -423,6 +423,75 @@ fn the_schema() {
     assert_eq!(said.trim(), "/etc/scalar-dl-monitoring/scalardl/ledger.env");
 }
 
+/// Another password of the ledgers' user takes the place of the one before, one ledger after the other: at all times one serves.
+#[test]
+fn another_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(archives) = crate::ring::archives(folder.path()) else {
+        return;
+    };
+    let Some(operator) = Operator::start(&["cassandra", "scalardl", "scalardl"]) else {
+        return;
+    };
+    crate::ring::prepare(&operator, "n1");
+    let (ledger, loader) = (operator.path("ledger.tar"), operator.path("loader.tar"));
+    Image::new(&["serve-ledger", "--address=0.0.0.0", "--decommissioning=1"]).save(&ledger);
+    Image::new(&["load-schema"]).save(&loader);
+    let [cassandra, java] = &archives;
+    operator.configure(&json!({
+        "services": ["cassandra", "scalardl"],
+        "cassandra_heap_mb": 192,
+        "scalar_image_archive": ledger,
+        "scalar_schema_image_archive": loader,
+        "artifacts": {
+            "cassandra": {"path": cassandra, "version": parts::cassandra::NEWEST},
+            "java": {"path": java, "version": "17"},
+            "jolokia": {"path": parts::cassandra::Agent::Jolokia26.jar().unwrap()},
+        },
+    }));
+    operator.ends(&["install"], 0);
+    let secret = operator.path("env/secrets/scalardl");
+    let process = |host: &str| operator.shell(host, "systemctl show -p MainPID --value scalardl");
+    let before = ["n2", "n3"].map(process);
+    let client = Client::start(&namespace(&operator, "bastion"));
+    let serves = |last: u8| client.health((Ipv4Addr::new(10, 91, 0, last), 50051)) == Some(1);
+    assert!(serves(22) && serves(23));
+
+    // Not for some of them: the others would be left behind.
+    fs::write(&secret, "another-password-0123456789").unwrap();
+    let said = operator.ends(&["install", "n2"], 1);
+    assert!(
+        said.contains("`install` of all nodes exchanges it"),
+        "{said}"
+    );
+    assert_eq!(["n2", "n3"].map(process), before);
+
+    let (running, said) = operator.begin(&["install"], "exchange");
+    while !fs::read_to_string(&said)
+        .unwrap_or_default()
+        .contains("nodes changed")
+    {
+        assert!(serves(22) || serves(23), "neither serves");
+        assert!(
+            !running.log().contains("(end of output)"),
+            "{}",
+            running.log()
+        );
+    }
+    assert!(running.ended().success());
+    let said = fs::read_to_string(&said).unwrap();
+    assert!(
+        said.contains("Cassandra: another password of the ledgers' user"),
+        "{said}"
+    );
+    assert!(said.contains("2 of 4 nodes changed"), "{said}");
+    let after = ["n2", "n3"].map(process);
+    assert!(before[0] != after[0] && before[1] != after[1]);
+    assert!(serves(22) && serves(23));
+    let said = operator.ends(&["install"], 0);
+    assert!(said.contains("0 differ"), "{said}");
+}
+
 /// What Traefik's API tells of services, which its own machine alone may ask.
 fn raw(operator: &Operator) -> String {
     let (_, said) = operator.hosts.shell(

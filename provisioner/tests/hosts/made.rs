@@ -163,6 +163,38 @@ fn interrupted_and_late() {
     for host in ["bastion", "n1", "n2"] {
         assert!(site.is_installed(host), "{host}");
     }
+
+    // A machine was stopped: the command of a message starts it, though nobody can be asked.
+    let stopped = |state: &str| {
+        let path = site.operator.path("cloud.json");
+        let mut cloud: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        let its = &mut cloud["resources"]["aws_instance"][id]["instance_state"];
+        let before = its.as_str().unwrap_or_default().to_owned();
+        if !state.is_empty() {
+            *its = json!(state);
+            fs::write(path, cloud.to_string()).unwrap();
+        }
+        before
+    };
+    stopped("stopped");
+    site.operator.hosts.kill("n2");
+    let said = std::thread::scope(|scope| {
+        let run = scope.spawn(|| site.ends(&["recover", "scalardl-1"], 0));
+        testkit::eventually("Terraform has started it", ENDS, || {
+            (stopped("") == "running").then_some(())
+        });
+        site.operator.hosts.boot("n2");
+        run.join().unwrap()
+    });
+    assert!(said.contains("start scalardl-1: it is stopped"), "{said}");
+    assert!(
+        said.contains("scalardl-1: plan and apply brought it back"),
+        "{said}"
+    );
+    // To replace one is somebody's decision.
+    let said = site.ends(&["replace", "scalardl-1"], 1);
+    assert!(said.contains("nobody can be asked here"), "{said}");
+    assert_eq!(site.instances(), made);
 }
 
 #[test]

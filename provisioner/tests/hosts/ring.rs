@@ -117,8 +117,15 @@ impl Ring {
     }
 }
 
-/// Logs in over CQL's protocol on a host, and says what came: 16 for success, 0 for an error.
+/// Whether Cassandra on n1 lets a user in by a password.
 fn logs_in(operator: &Operator, user: &str, password: &str) -> bool {
+    asks(operator, user, password, None)
+}
+
+/// Logs in over CQL's protocol and runs a statement, when there is one. Codes that come are 16 for somebody who is let in, 8 for a result, and 0
+/// for an error.
+fn asks(operator: &Operator, user: &str, password: &str, statement: Option<&str>) -> bool {
+    let statement = statement.unwrap_or_default();
     let token = format!("0{user}0{password}");
     let script = format!(
         r#"python3 - <<'X'
@@ -132,15 +139,103 @@ def ask(op, body):
 ask(1, b"\x00\x01\x00\x0bCQL_VERSION\x00\x053.0.0")
 token = b"\x00{user}\x00{password}"
 print("code", ask(15, struct.pack(">I", len(token)) + token))
+statement = b"""{statement}"""
+if statement:
+    print("result", ask(7, struct.pack(">I", len(statement)) + statement + b"\x00\x01\x00"))
 X"#
     );
     assert!(token.is_ascii());
     let said = operator.shell("n1", &script);
     match said.trim() {
-        "code 16" => true,
+        "code 16" if statement.is_empty() => true,
+        "code 16\nresult 8" => true,
         "code 0" => false,
         said => panic!("{user}: {said}"),
     }
+}
+
+/// Passwords of Cassandra's that are written into `secrets/` take the place of those before, while it runs.
+fn exchanged(ring: &Ring) {
+    let operator = &ring.operator;
+    let write = |name: &str, text: &str| {
+        fs::write(operator.path(&format!("env/secrets/{name}")), text).unwrap();
+    };
+    let before = NODES.map(|it| ring.process(it));
+    let old = ring.secret("cassandra");
+    let ledger = ring.secret("scalardl");
+    for name in ["cassandra", "jmx", "jolokia"] {
+        write(name, &format!("another-{name}-0123456789"));
+    }
+    let said = operator.ends(&["install"], 0);
+    assert!(
+        said.contains("Cassandra: another password of the superuser\n"),
+        "{said}"
+    );
+    for node in NODES {
+        let waits = format!(
+            "{node}: cassandra.service does not know yet what is in /etc/scalar-dl-monitoring/jolokia/jolokia.properties; `install"
+        );
+        assert!(said.contains(&waits), "{said}");
+    }
+    assert_eq!(NODES.map(|it| ring.process(it)), before);
+    for (user, password, expect) in [
+        ("operator", ring.secret("cassandra"), true),
+        ("operator", old, false),
+        ("scalardl", ledger.clone(), true),
+    ] {
+        testkit::eventually(&format!("{user}: {expect}"), PATIENCE, || {
+            (logs_in(operator, user, &password) == expect).then_some(())
+        });
+    }
+    // JMX takes its password at once.
+    ring.nodetool("n1", "info");
+    // Jolokia takes its own with a start.
+    let said = operator.ends(&["install", "--restart-stateful"], 0);
+    assert!(
+        said.contains("3 of 5 nodes changed") && !said.contains("warning"),
+        "{said}"
+    );
+    let said = operator.run(&["doctor", "n1", "--json"]).stdout;
+    assert!(said.contains("\"what\": \"3 UN\""), "{said}");
+
+    // The ledgers' is left to whoever has these ledgers.
+    write("scalardl", "another-scalardl-0123456789");
+    let said = operator.ends(&["install"], 1);
+    assert!(
+        said.contains("the ledgers are not installed from here"),
+        "{said}"
+    );
+    assert!(logs_in(operator, "scalardl", &ledger));
+    write("scalardl", &ledger);
+}
+
+/// A run that is killed while users are brought to more nodes leaves that to the next one.
+fn repaired(ring: &Ring) {
+    let operator = &ring.operator;
+    let spread = "ALTER KEYSPACE system_auth WITH replication = {'class': 'NetworkTopologyStrategy', 'test': 1}";
+    asks(
+        operator,
+        "operator",
+        &ring.secret("cassandra"),
+        Some(spread),
+    );
+    let running = operator.program(&["install"]).start();
+    testkit::eventually("a repair has begun", PATIENCE, || {
+        let (is_there, _) = operator.hosts.shell("n1", "pgrep -f '[N]odeTool.* repair'");
+        is_there.then_some(())
+    });
+    running.signal(rustix::process::Signal::KILL);
+    running.ended();
+    let mark = "test -e /var/lib/cassandra/users-owe-repair";
+    operator.shell("n1", mark);
+    let said = operator.ends(&["install"], 0);
+    assert!(
+        said.contains("Cassandra: copies of users on more nodes\n"),
+        "{said}"
+    );
+    assert!(!operator.hosts.shell("n1", mark).0);
+    let said = operator.ends(&["install"], 0);
+    assert!(!said.contains("copies of users"), "{said}");
 }
 
 #[test]
@@ -204,6 +299,9 @@ fn from_nothing() {
     }
     let said = operator.ends(&["install"], 0);
     assert!(said.contains("5 nodes looked at, 0 differ"), "{said}");
+
+    exchanged(&ring);
+    repaired(&ring);
     let said = operator.run(&["doctor", "n1", "--json"]).stdout;
     assert!(said.contains("\"what\": \"3 UN\""), "{said}");
 

@@ -101,12 +101,17 @@ fn jolokia(place: &mut Place<'_>, is_ours: bool) -> anyhow::Result<()> {
             text: format!(". {here}/jolokia.sh"),
         });
     }
+    let mut renewed_by = vec![format!("{here}/jolokia-access.xml"), OPTIONS.to_owned()];
+    if let Some(unit) = place.desired.units.last_mut().filter(|_| is_ours) {
+        // Nothing there can attach it again: that of ours reads them when it starts.
+        unit.restarted_by.append(&mut renewed_by);
+    }
     place.desired.agent = Some(Agent {
         program: JOLOKIA.to_owned(),
         jar: JAR.to_owned(),
         options: OPTIONS.to_owned(),
         port: PORT,
-        renewed_by: vec![format!("{here}/jolokia-access.xml"), OPTIONS.to_owned()],
+        renewed_by,
     });
     Ok(())
 }

@@ -165,12 +165,6 @@ fn files(place: &mut Place<'_>) -> anyhow::Result<Vec<String>> {
             0o644,
             format!("{OPERATOR} readwrite\n"),
         ),
-        (
-            own("jmxremote.password"),
-            CASSANDRA,
-            0o400,
-            format!("{OPERATOR} {password}\n"),
-        ),
         (own("start.sh"), "root", 0o755, filled(START)),
         (
             format!("{UNITS}/{SERVICE}"),
@@ -180,6 +174,13 @@ fn files(place: &mut Place<'_>) -> anyhow::Result<Vec<String>> {
         ),
     ];
     let further = [
+        // Read again for each who comes.
+        (
+            own("jmxremote.password"),
+            CASSANDRA,
+            0o400,
+            format!("{OPERATOR} {password}\n"),
+        ),
         (
             own("logback-tools.xml"),
             "root",
