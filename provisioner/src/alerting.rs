@@ -82,7 +82,9 @@ pub(crate) fn thresholds(config: &Config) -> anyhow::Result<BTreeMap<String, Thr
     let mut thresholds = dashboards::thresholds();
     for (name, values) in config.named("alerts") {
         let threshold = thresholds.get_mut(name).with_context(|| {
-            format!("config.json: alerts.{name}: there is no such alert; docs/5-monitoring.md has all")
+            format!(
+                "config.json: alerts.{name}: there is no such alert; docs/5-monitoring.md has all"
+            )
         })?;
         if let Some(lasts) = values.text("for") {
             lasts.clone_into(&mut threshold.r#for);

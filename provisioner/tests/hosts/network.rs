@@ -329,9 +329,16 @@ fn from_one_config_and_healed() {
     site.ends(&["plan"], 0);
     site.ends(&["verify"], 0);
 
-    // A ledger is stopped, and a machine is switched off in the same minute.
+    // The entry point and a ledger are stopped, and a machine is switched off in the same minute.
+    operator.shell("n7", "systemctl stop traefik");
     operator.shell("n4", "systemctl stop scalardl");
     site.switch_off("scalardl-3");
+    let message = site.told("TraefikDown", "traefik-1", &site.instance("traefik-1"));
+    let said = site.pastes(&message, "recover traefik-1");
+    assert!(
+        said.contains("traefik-1: its services were started again"),
+        "{said}"
+    );
     let message = site.told("LedgerDown", "scalardl-1", &site.instance("scalardl-1"));
     let said = site.pastes(&message, "recover scalardl-1");
     assert!(
@@ -352,6 +359,7 @@ fn from_one_config_and_healed() {
         assert!(said.contains(expect), "{said}");
     }
     assert_eq!(site.instance("scalardl-3"), id);
+    site.told_of_end("TraefikDown", "traefik-1");
 
     // The entry point is replaced as the guide does it.
     let said = site.ends(
