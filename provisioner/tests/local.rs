@@ -191,10 +191,12 @@ fn an_alert_from_its_start_to_its_end() {
     });
     let rules = network.get("prometheus", "/api/v1/rules");
     for (alert, _) in dashboards::RUNBOOKS {
-        assert!(
-            rules.contains(&format!("\"name\":\"{alert}\"")),
-            "{alert} is not loaded"
-        );
+        // Those of what does not run here are left out.
+        let is_about_others = ["Cassandra", "Entry", "Traefik"]
+            .iter()
+            .any(|it| alert.starts_with(it));
+        let is_loaded = rules.contains(&format!("\"name\":\"{alert}\""));
+        assert_eq!(is_loaded, !is_about_others, "{alert}");
     }
 
     // A second `up` changes nothing.
