@@ -275,6 +275,8 @@ fn targets(network: &Network, job: &str, program: &str, port: u16) -> anyhow::Re
         "cassandra" => with(Role::Cassandra),
         "prometheus" => prometheuses(network).collect(),
         LEDGERS => with(Role::ScalarDl),
+        // A Traefik that is not ours may not have them.
+        REQUESTS if !network.config.installs(Role::Traefik) => Vec::new(),
         "traefik" | REQUESTS => with(Role::Traefik),
         _ => network.nodes.iter().collect(),
     };
