@@ -171,11 +171,11 @@ impl Site {
         fs::write(self.path("cloud.json"), cloud.to_string()).unwrap();
     }
 
-    /// Terminates a machine, while another one comes in its place.
+    /// Terminates a machine: nothing answers at its address until another one has it.
     fn terminate(&self, name: &str) {
         let id = self.instance(name);
         self.by_hand(|it| drop(it.as_object_mut().unwrap().remove(&id).unwrap()));
-        self.operator.hosts.renew(Self::host(name));
+        self.operator.hosts.kill(Self::host(name));
     }
 
     fn switch_off(&self, name: &str) {
@@ -385,7 +385,14 @@ fn from_one_config_and_healed() {
     let before = site.instance("scalardl-2");
     site.terminate("scalardl-2");
     let message = site.told("HostDown", "scalardl-2", &before);
-    let said = site.pastes(&message, "recover scalardl-2");
+    let said = site.meanwhile(
+        |it| {
+            let all = it["aws_instance"].as_object();
+            all.is_some_and(|it| it.len() == MACHINES.len())
+        },
+        || operator.hosts.renew("n5"),
+        || site.pastes(&message, "recover scalardl-2"),
+    );
     assert!(
         said.contains("scalardl-2: plan and apply brought it back"),
         "{said}"

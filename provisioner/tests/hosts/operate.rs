@@ -14,7 +14,7 @@ use testkit::eventually;
 use crate::{containers::Image, operator::Operator};
 
 /// Scrapes, the alert's time, and a group's.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Waits until people have it by mail and Slack: the last message of the inbox of a monitor in which all of these words are.
 pub(crate) fn told(operator: &Operator, monitor: &str, words: &[&str]) -> String {
