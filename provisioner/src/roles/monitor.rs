@@ -7,7 +7,7 @@ mod prometheus;
 
 use client::Url;
 
-use super::{Place, disks, port, socket};
+use super::{Place, disks, port, socket, unit::adapted};
 use crate::{
     alerting,
     desired::{Move, STATE},
@@ -100,6 +100,12 @@ pub(super) fn settings(network: &Network) -> anyhow::Result<dashboards::Settings
             .chain((!has_router).then_some("alert-router"))
             .collect(),
     })
+}
+
+/// A program's unit, which may write where that is kept.
+fn keeping(unit: &str, program: &str, state: &str) -> anyhow::Result<String> {
+    let before = format!("ReadWritePaths={STATE}/{program}");
+    adapted(unit, &[(&before, &format!("ReadWritePaths={state}"))])
 }
 
 /// The name that people reach a monitor by, when external_url says another than its own.

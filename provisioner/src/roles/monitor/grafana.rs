@@ -1,12 +1,12 @@
 //! Grafana: our dashboards on this monitor's Prometheus, for people with a password.
 
 use super::{
-    super::{PROMETHEUS, Place, Service, unit::adapted},
-    kept, url,
+    super::{PROMETHEUS, Place, Service},
+    keeping, kept, url,
 };
 use crate::{
     alerting::quoted,
-    desired::{CONFIGURATION, Health, PROGRAMS, STATE},
+    desired::{CONFIGURATION, Health, PROGRAMS},
 };
 
 const NAME: &str = "grafana";
@@ -43,13 +43,7 @@ pub(super) fn add(
         place.public(NAME, &format!("dashboards/{}", file.name), file.text);
     }
     place.certificate(NAME);
-    let unit = adapted(
-        UNIT,
-        &[(
-            &format!("ReadWritePaths={STATE}/{NAME}"),
-            &format!("ReadWritePaths={state}"),
-        )],
-    )?;
+    let unit = keeping(UNIT, NAME, &state)?;
     let health = Health::Get {
         url: format!("{}/api/health", place.url(NAME)),
     };

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::{
-    super::{OPERATOR, PROMETHEUS, Place, Service, port, prefix, roles_of, socket, unit::adapted},
-    alert_routers, expected, kept, monitors, prometheuses, url,
+    super::{OPERATOR, PROMETHEUS, Place, Service, port, prefix, roles_of, socket},
+    alert_routers, expected, keeping, kept, monitors, prometheuses, url,
 };
 use crate::{
     alerting::quoted,
     config::Object,
-    desired::{CONFIGURATION, STATE},
+    desired::CONFIGURATION,
     network::{Network, Node, Role},
 };
 
@@ -25,12 +25,14 @@ const JOBS: &[Job] = &[
         name: "alert-router",
         program: "alert-router",
         password: "alerts.password",
+        path: None,
         pace: None,
     },
     Job {
         name: "cassandra",
         program: "cassandra-exporter",
         password: "scrape.password",
+        path: None,
         // Of thousands of tables it takes longer than others.
         pace: Some(("30s", "20s")),
     },
@@ -38,18 +40,21 @@ const JOBS: &[Job] = &[
         name: "node",
         program: "node-exporter",
         password: "scrape.password",
+        path: None,
         pace: None,
     },
     Job {
         name: "prometheus",
         program: "prometheus",
         password: "scrape.password",
+        path: None,
         pace: None,
     },
     Job {
         name: "traefik",
         program: "traefik-exporter",
         password: "scrape.password",
+        path: None,
         pace: None,
     },
     // Traefik's own, which the exporter passes on.
@@ -57,13 +62,13 @@ const JOBS: &[Job] = &[
         name: REQUESTS,
         program: "traefik-exporter",
         password: "scrape.password",
+        path: Some("/traefik/metrics"),
         pace: None,
     },
 ];
 
 /// How many requests Traefik took, and what became of them.
 const REQUESTS: &str = "traefik-requests";
-const REQUESTS_PATH: &str = "/traefik/metrics";
 
 /// The ledgers' own metrics, which have neither TLS nor a password.
 const LEDGERS: &str = "scalardl";
@@ -75,6 +80,8 @@ struct Job {
     program: &'static str,
     /// The file with the password of the user `prometheus` there.
     password: &'static str,
+    /// Where its metrics are, when not at /metrics.
+    path: Option<&'static str>,
     /// Interval and timeout, when they are not the usual ones.
     pace: Option<(&'static str, &'static str)>,
 }
@@ -140,13 +147,7 @@ pub(super) fn add(
         NAME,
         &[(OPERATOR, &secrets.operator), (PROMETHEUS, &secrets.scrape)],
     );
-    let unit = adapted(
-        UNIT,
-        &[(
-            &format!("ReadWritePaths={STATE}/{NAME}"),
-            &format!("ReadWritePaths={state}"),
-        )],
-    )?;
+    let unit = keeping(UNIT, NAME, &state)?;
     let health = place.health(NAME, "/-/ready", OPERATOR, &secrets.operator.secret);
     place.service(Service {
         name: NAME,
@@ -195,8 +196,8 @@ fn configuration(place: &Place<'_>) -> String {
     text.push_str("scrape_configs:\n");
     for job in JOBS {
         text.push_str(&format!("- job_name: {}\n", job.name));
-        if job.name == REQUESTS {
-            text.push_str(&format!("  metrics_path: {REQUESTS_PATH}\n"));
+        if let Some(path) = job.path {
+            text.push_str(&format!("  metrics_path: {path}\n"));
         }
         if let Some((interval, timeout)) = job.pace {
             text.push_str(&format!(
