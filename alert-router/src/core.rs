@@ -221,6 +221,8 @@ struct Carried {
     at: usize,
     /// What it is told then.
     told: Told,
+    /// What it is owed then: of alerts that are kept quiet.
+    rest: Option<Owed>,
     /// What it was owed before: so it is again when this one is refused.
     owed: Option<Owed>,
 }
@@ -475,6 +477,7 @@ impl Core {
             group,
             at,
             mut told,
+            rest,
             ..
         } in done.lines
         {
@@ -483,7 +486,7 @@ impl Core {
                 continue;
             };
             line.told = Some(told);
-            line.owed = None;
+            line.owed = rest;
             line.memory.clone_from(memory);
             line.under_way = None;
             line.rest();
@@ -582,12 +585,23 @@ impl Core {
         if let Some(line) = group.lines.get(at)
             && let Some(told) = &line.told
         {
+            let (group, integration) = (&group.kept_key(), &integration_key(&line.integration));
             Record::Told {
-                group: &group.kept_key(),
-                integration: &integration_key(&line.integration),
+                group,
+                integration,
                 told,
             }
             .write(&mut self.records);
+            // With the record before it nothing is owed.
+            if let Some(owed) = &line.owed {
+                Record::Intent {
+                    group,
+                    integration,
+                    owed,
+                    memory: &line.memory,
+                }
+                .write(&mut self.records);
+            }
         }
     }
 
@@ -903,6 +917,7 @@ impl Core {
             let Some(held) = self.store.get(*id) else {
                 continue;
             };
+            let all = loud.alerts.len();
             let is_inhibited = self
                 .inhibitor
                 .inhibited_by(&held.texts, &self.store, now)
@@ -929,7 +944,15 @@ impl Core {
                 let status = status_of(held.life.resolved(now));
                 loud.alerts.push((*id, held.fingerprint, status));
             }
+            if loud.alerts.len() == all {
+                loud.quiet.push(held.fingerprint);
+                if held.life.resolved(now) {
+                    loud.quiet_ends.push(held.fingerprint);
+                }
+            }
         }
+        loud.quiet.sort_unstable();
+        loud.quiet_ends.sort_unstable();
         loud
     }
 
@@ -960,8 +983,14 @@ impl Core {
             return;
         };
         group.muted_by.clone_from(&loud.muted_by);
+        if !loud.quiet_ends.is_empty() {
+            self.owe_ends(id, &loud.quiet_ends);
+        }
+        let Some(group) = self.groups.get_mut(id) else {
+            return;
+        };
         if loud.alerts.is_empty() {
-            // Nothing is said of the group, and what was told of it stays told, as in Alertmanager.
+            // Nothing is said of the group, and what was told of it stays told, as in Alertmanager. Ends that are owed wait.
             for line in &mut group.lines {
                 if line.under_way.is_none() {
                     line.rest();
@@ -996,15 +1025,26 @@ impl Core {
                 if wants && news.resolved.iter().any(|it| line.has_heard_of(*it)) {
                     let alerts = loud.alerts.iter().filter(|it| news.has(it.1));
                     let alerts: Vec<_> = alerts.copied().collect();
-                    self.consider(id, at, &news, &alerts, now);
+                    self.consider(id, at, &news, &alerts, &loud.quiet, now);
                 } else if let Some(line) = self.line(id, at) {
                     line.rest();
                 }
                 continue;
             }
-            self.consider(id, at, &news, &loud.alerts, now);
+            self.consider(id, at, &news, &loud.alerts, &loud.quiet, now);
         }
         self.groups.schedule(id);
+    }
+
+    /// People do not hear now that alerts are over. When these are not kept quiet any more they are told how it went on: of the end, or
+    /// of another beginning.
+    fn owe_ends(&mut self, id: GroupId, ends: &[Fingerprint]) {
+        let lines = self.groups.get(id).map_or(0, |it| it.lines.len());
+        for at in 0..lines {
+            if self.line(id, at).is_some_and(|it| it.owe_ends(ends)) {
+                self.record_told(id, at);
+            }
+        }
     }
 
     /// Sees that a group has a line for each integration of its receiver, and of those that stand in for it. Gives the receivers that
@@ -1061,6 +1101,7 @@ impl Core {
         at: usize,
         news: &News,
         alerts: &[(AlertId, Fingerprint, Status)],
+        quiet: &[Fingerprint],
         now: Timestamp,
     ) {
         let Some(group) = self.groups.get(id) else {
@@ -1074,6 +1115,7 @@ impl Core {
             line.told.as_ref(),
             line.owed.as_ref(),
             news,
+            quiet,
             integration.send_resolved,
             group.route.repeat_interval,
             now,
@@ -1084,17 +1126,13 @@ impl Core {
             }
             return;
         };
-        let told = Told {
-            at: now,
-            firing: news.firing.clone(),
-            resolved: news.resolved.clone(),
-            memory: line.memory.clone(),
-        };
+        let told = line.told_then(news, quiet, now);
+        let rest = line.rest_of(quiet);
         if news.firing.is_empty() && !integration.send_resolved {
             // Nobody wants to hear of the end, but what was told is remembered.
             if let Some(line) = self.line(id, at) {
                 line.told = Some(told);
-                line.owed = None;
+                line.owed = rest;
                 line.rest();
             }
             self.record_told(id, at);
@@ -1127,7 +1165,7 @@ impl Core {
         let Some(notification) = notification else {
             return;
         };
-        let owed = self.start(notification.id, (id, at), &told);
+        let owed = self.start(notification.id, (id, at), news);
         let mut notification = notification;
         if let Some(line) = self.line(id, at) {
             notification.memory.clone_from(&line.memory);
@@ -1140,6 +1178,7 @@ impl Core {
                     group: id,
                     at,
                     told,
+                    rest,
                     owed,
                 }],
                 integration: integration_key,
@@ -1150,7 +1189,7 @@ impl Core {
     }
 
     /// Notes that a line is about to be told, where a crash does not reach it. Gives what it was owed before.
-    fn start(&mut self, id: u64, (group, at): (GroupId, usize), news: &Told) -> Option<Owed> {
+    fn start(&mut self, id: u64, (group, at): (GroupId, usize), news: &News) -> Option<Owed> {
         let held = self.groups.get_mut(group)?;
         let key = held.kept_key();
         let line = held.lines.get_mut(at)?;
@@ -1248,7 +1287,7 @@ impl Core {
     }
 
     fn digest(&mut self, key: IntegrationKey, lines: &[(GroupId, usize)], now: Timestamp) {
-        let (mut told_of, mut alerts) = (Vec::new(), BTreeMap::new());
+        let (mut told_of, mut alerts) = (Vec::<(Carried, News)>::new(), BTreeMap::new());
         let (mut common, mut first): (Option<Pairs>, Option<(Arc<Integration>, Arc<Route>)>) =
             (None, None);
         let (mut attempt, mut memory) = (1, Memory::new());
@@ -1265,6 +1304,7 @@ impl Core {
                 line.told.as_ref(),
                 line.owed.as_ref(),
                 &news,
+                &loud.quiet,
                 line.integration.send_resolved,
                 group.route.repeat_interval,
                 now,
@@ -1291,27 +1331,25 @@ impl Core {
                 attempt = attempt.max(line.failures.saturating_add(1));
                 memory.clone_from(&line.memory);
             }
-            let told = Told {
-                at: now,
-                firing: news.firing,
-                resolved: news.resolved,
-                memory: Memory::new(),
-            };
-            told_of.push(Carried {
+            let carried = Carried {
                 group: id,
                 at,
-                told,
+                told: line.told_then(&news, &loud.quiet, now),
+                rest: line.rest_of(&loud.quiet),
                 owed: None,
-            });
+            };
+            told_of.push((carried, news));
         }
         let Some((integration, route)) = first else {
             return;
         };
         let number = self.next_id;
         self.next_id += 1;
-        for carried in &mut told_of {
-            carried.owed = self.start(number, (carried.group, carried.at), &carried.told);
-        }
+        let told_of = told_of.into_iter().map(|(mut carried, news)| {
+            carried.owed = self.start(number, (carried.group, carried.at), &news);
+            carried
+        });
+        let told_of = told_of.collect();
         self.counts.digests += 1;
         let shown = self.shown(
             alerts.into_values().take(digest::MAX_ALERTS),
@@ -1452,6 +1490,10 @@ impl Kept {
 #[derive(Debug, Default)]
 struct Loud {
     alerts: Vec<(AlertId, Fingerprint, Status)>,
+    /// The others: sorted.
+    quiet: Vec<Fingerprint>,
+    /// Those of them that are over: sorted.
+    quiet_ends: Vec<Fingerprint>,
     marks: Vec<(AlertId, Mark)>,
     muted_by: Vec<String>,
     inhibited: u64,

@@ -69,21 +69,24 @@ impl Reason {
 }
 
 /// Alertmanager's rules (`notify.DedupStage.needsUpdate`), in its order; and one that it has not: those in `owed` may have heard that
-/// alerts fire or are over, or should have, so that they are told how it went on whatever that is.
+/// alerts fire or are over, or should have, so that they are told how it went on whatever that is. Of what is `quiet` (sorted) nothing
+/// is to be told.
 pub(super) fn needs_update(
     told: Option<&Told>,
     owed: Option<&Owed>,
     news: &News,
+    quiet: &[Fingerprint],
     send_resolved: bool,
     repeat_interval: Duration,
     now: Timestamp,
 ) -> Option<Reason> {
+    let is_loud = |it: &&Fingerprint| quiet.binary_search(it).is_err();
+    let may_fire = owed.map_or(&[][..], |it| &it.firing).iter();
+    let may_fire: Vec<_> = may_fire.filter(is_loud).copied().collect();
     let Some(told) = told else {
-        return match owed {
-            Some(owed) if !owed.firing.is_empty() => Some(Reason::First),
-            // What ended before anybody heard of it is no news.
-            _ => (!news.firing.is_empty()).then_some(Reason::First),
-        };
+        // What ended before anybody heard of it is no news.
+        let is_news = !may_fire.is_empty() || !news.firing.is_empty();
+        return is_news.then_some(Reason::First);
     };
     if !is_subset(&news.firing, &told.firing) {
         return Some(if told.firing.is_empty() {
@@ -94,7 +97,7 @@ pub(super) fn needs_update(
     }
     // The end of all is remembered even where nobody is told.
     if news.firing.is_empty() {
-        let heard = !told.firing.is_empty() || owed.is_some_and(|it| !it.firing.is_empty());
+        let heard = !may_fire.is_empty() || told.firing.iter().any(|it| is_loud(&it));
         return heard.then_some(Reason::AllResolved);
     }
     if send_resolved && !is_subset(&news.resolved, &told.resolved) {
@@ -102,7 +105,7 @@ pub(super) fn needs_update(
     }
     let is_over = |it: &Fingerprint, owed: &Owed| owed.resolved.binary_search(it).is_ok();
     if owed.is_some_and(|owed| {
-        !is_subset(&owed.firing, &told.firing) || news.firing.iter().any(|it| is_over(it, owed))
+        !is_subset(&may_fire, &told.firing) || news.firing.iter().any(|it| is_over(it, owed))
     }) {
         return Some(Reason::NewAlerts);
     }
@@ -298,7 +301,98 @@ mod tests {
                 before.as_ref(),
                 owed.as_ref(),
                 &news,
+                &[],
                 send_resolved,
+                Duration::from_secs(60),
+                Timestamp::from_second(100).unwrap(),
+            );
+            assert_eq!(found, expect, "{why}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_quiet() {
+        use Reason::{AllResolved, First, NewAlerts, NewResolved};
+        for (before, owed, firing, resolved, quiet, expect, why) in [
+            (
+                Some(told(90, "a", "")),
+                "",
+                "",
+                "b",
+                "a",
+                None,
+                "one came and went beside it",
+            ),
+            (
+                Some(told(90, "ab", "")),
+                "",
+                "",
+                "b",
+                "a",
+                Some(AllResolved),
+                "the other is over",
+            ),
+            (
+                Some(told(90, "b", "")),
+                "a",
+                "b",
+                "",
+                "a",
+                None,
+                "nothing new of the other",
+            ),
+            (
+                Some(told(90, "b", "")),
+                "a",
+                "b",
+                "",
+                "",
+                Some(NewAlerts),
+                "quiet no more",
+            ),
+            (
+                Some(told(90, "b", "")),
+                "a",
+                "b",
+                "a",
+                "",
+                Some(NewResolved),
+                "over meanwhile",
+            ),
+            (
+                Some(told(90, "", "b")),
+                "a",
+                "",
+                "a",
+                "",
+                Some(AllResolved),
+                "over meanwhile, alone",
+            ),
+            (
+                None,
+                "a",
+                "",
+                "b",
+                "a",
+                None,
+                "nobody was told of the other",
+            ),
+            (None, "a", "b", "", "a", Some(First), "the other begins"),
+        ] {
+            let news = News {
+                firing: fingerprints(firing),
+                resolved: fingerprints(resolved),
+            };
+            let owed = Owed {
+                firing: fingerprints(owed),
+                resolved: Vec::new(),
+            };
+            let found = needs_update(
+                before.as_ref(),
+                (owed != Owed::default()).then_some(&owed),
+                &news,
+                &fingerprints(quiet),
+                true,
                 Duration::from_secs(60),
                 Timestamp::from_second(100).unwrap(),
             );

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::{
     Memory,
-    dedup::{Owed, Told},
+    dedup::{News, Owed, Told},
     record::IntegrationKey,
     store::{AlertId, Store},
 };
@@ -136,6 +136,66 @@ impl Line {
     pub(super) fn has_heard_of(&self, alert: Fingerprint) -> bool {
         has_heard_of(self.told.as_ref(), self.owed.as_ref(), alert)
     }
+
+    /// Whether somebody is to be told of an alert's end, now or when nothing keeps it quiet any more.
+    fn waits_for_end_of(&self, alert: Fingerprint) -> bool {
+        self.integration.send_resolved && self.has_heard_of(alert)
+    }
+
+    /// Notes that alerts are over, of which it is not told now; says whether it believes that any of them fires.
+    pub(super) fn owe_ends(&mut self, ends: &[Fingerprint]) -> bool {
+        // What it is owed once what is on its way has arrived is known already.
+        let Some(told) = self.told.as_mut().filter(|_| self.under_way.is_none()) else {
+            return false;
+        };
+        let its: Vec<_> = both(&told.firing, ends).collect();
+        if its.is_empty() {
+            return false;
+        }
+        told.firing.retain(|it| its.binary_search(it).is_err());
+        if self.integration.send_resolved {
+            self.owed.get_or_insert_default().add(&its, &[]);
+        }
+        true
+    }
+
+    /// What it was told once it hears these news.
+    pub(super) fn told_then(&self, news: &News, quiet: &[Fingerprint], now: Timestamp) -> Told {
+        let mut resolved = news.resolved.clone();
+        // Ends that it knows are no news when they are not kept quiet any more.
+        if let Some(told) = &self.told {
+            resolved.extend(both(&told.resolved, quiet));
+            resolved.sort_unstable();
+        }
+        Told {
+            at: now,
+            firing: news.firing.clone(),
+            resolved,
+            memory: self.memory.clone(),
+        }
+    }
+
+    /// What it is owed once it hears news that do not tell of those that are kept quiet: how it went on with them.
+    pub(super) fn rest_of(&self, quiet: &[Fingerprint]) -> Option<Owed> {
+        if !self.integration.send_resolved {
+            return None;
+        }
+        let mut rest = Owed::default();
+        if let Some(owed) = &self.owed {
+            let resolved: Vec<_> = both(&owed.resolved, quiet).collect();
+            rest.add(&both(&owed.firing, quiet).collect::<Vec<_>>(), &resolved);
+        }
+        if let Some(told) = &self.told {
+            rest.add(&both(&told.firing, quiet).collect::<Vec<_>>(), &[]);
+        }
+        (rest != Owed::default()).then_some(rest)
+    }
+}
+
+/// Those of a list that are in another, which is sorted.
+fn both(some: &[Fingerprint], sorted: &[Fingerprint]) -> impl Iterator<Item = Fingerprint> {
+    let is_in = |it: &&Fingerprint| sorted.binary_search(it).is_ok();
+    some.iter().filter(is_in).copied()
 }
 
 /// Whether somebody who was told this may believe that an alert fires.
@@ -231,10 +291,12 @@ impl Group {
         // An alert that ended after the group was last looked at is for the next time.
         let is_over =
             |it: &Life| it.resolved(now) && it.ends_at <= looked && it.updated_at <= looked;
-        let over = self
-            .alerts
-            .iter()
-            .filter(|id| store.get(**id).is_none_or(|held| is_over(&held.life)));
+        // One that is kept quiet stays until people can be told of its end.
+        let is_told = |alert| !self.lines.iter().any(|it| it.waits_for_end_of(alert));
+        let over = self.alerts.iter().filter(|id| {
+            let held = store.get(**id);
+            held.is_none_or(|it| is_over(&it.life) && is_told(it.fingerprint))
+        });
         over.copied().collect()
     }
 

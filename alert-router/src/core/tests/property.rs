@@ -1,5 +1,6 @@
-//! Whatever the order of alerts, answers, crashes and restarts: nobody is left without a notification that is owed, and nobody is told
-//! the same twice unless an answer was lost.
+//! Whatever the order of alerts, answers, crashes, restarts and mutes (silences, inhibitions, intervals of time): nobody is left without
+//! a notification that is owed, nobody is told the same twice unless an answer was lost, and nobody is told what is muted. Whoever was
+//! told of a start is told of its end.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
@@ -9,11 +10,15 @@ use super::{LIMITS, core, post, restored};
 use crate::{
     alert::{Pairs, Posted, after, packed::Packed, since},
     config::Config,
-    core::{Core, Cursor, Input, Limits, Memory, Notification, Retry, Status},
+    core::{
+        Core, Cursor, Input, Limits, Memory, Notification, Retry, Status,
+        silence::{SilenceId, Wish},
+    },
+    matcher::Matcher,
 };
 
-/// One receiver; two by routes that look alike; digests; one that stands in.
-const CONFIGS: [&str; 4] = [
+/// One receiver; two by routes that look alike; digests; one that stands in; inhibitions with digests; all that mutes.
+const CONFIGS: [&str; 6] = [
     "
 route: {receiver: team, group_by: [group], group_wait: 10s, group_interval: 1m, repeat_interval: 30d}
 receivers:
@@ -60,7 +65,53 @@ receivers:
 - name: boss
   slack_configs: [{api_url: http://x/, send_resolved: true}]
 ",
+    "
+route:
+  receiver: team
+  group_by: [alertname]
+  group_wait: 10s
+  group_interval: 1m
+  repeat_interval: 30d
+  digest: {groups: 2, window: 20s}
+inhibit_rules:
+- source_match_re: {alertname: '.-0'}
+  target_match_re: {alertname: '.-[12]'}
+  equal: [group]
+receivers:
+- name: team
+  webhook_configs: [{url: http://x/}]
+  slack_configs: [{api_url: http://x/, send_resolved: true}]
+",
+    "
+time_intervals:
+- name: muted
+  time_intervals: [{times: [{start_time: '13:49', end_time: '13:52'}, {start_time: '13:54', end_time: '13:57'}]}]
+route:
+  receiver: nobody
+  routes:
+  - receiver: team
+    mute_time_intervals: [muted]
+    group_by: [group]
+    group_wait: 10s
+    group_interval: 1m
+    repeat_interval: 30d
+inhibit_rules:
+- source_match_re: {alertname: '.-0'}
+  target_match_re: {alertname: '.-[12]'}
+  equal: [group]
+receivers:
+- name: nobody
+- name: team
+  fallback: boss
+  webhook_configs: [{url: http://x/}]
+- name: boss
+  slack_configs: [{api_url: http://x/, send_resolved: true}]
+",
 ];
+/// When time passes for each world: 13:46:40.
+const START: i64 = 1_000_000;
+/// Minutes of the day in which the configuration with intervals is quiet.
+const MUTED: [std::ops::Range<i64>; 2] = [829..832, 834..837];
 
 /// Numbers by chance, the same for the same seed (xorshift64*).
 struct Dice(u64);
@@ -91,13 +142,17 @@ struct World {
     truth: BTreeMap<String, Option<Timestamp>>,
     ears: BTreeMap<&'static str, Ear>,
     under_way: Vec<Notification>,
+    /// Beginnings of names that are silenced, and until when.
+    silences: Vec<(String, SilenceId, Timestamp)>,
+    /// Alerts that were muted when a notification was made.
+    left_out: BTreeMap<u64, Vec<String>>,
     is_calm: bool,
     log: Vec<String>,
 }
 
 impl World {
     fn new(seed: u64, config: &Arc<Config>, limits: Limits) -> Self {
-        let now = Timestamp::from_second(1_000_000).unwrap();
+        let now = Timestamp::from_second(START).unwrap();
         Self {
             seed,
             limits,
@@ -110,6 +165,8 @@ impl World {
             truth: BTreeMap::new(),
             ears: BTreeMap::new(),
             under_way: Vec::new(),
+            silences: Vec::new(),
+            left_out: BTreeMap::new(),
             is_calm: false,
             log: Vec::new(),
         }
@@ -140,19 +197,11 @@ impl World {
 
     /// Something happens.
     fn step(&mut self) {
-        match self.dice.below(12) {
+        match self.dice.below(15) {
             0..=3 => {
                 let name = format!("{}-{}", self.dice.below(2), self.dice.below(3));
                 if self.truth.get(&name).copied().flatten().is_some() {
-                    let start = self.now;
-                    // It has fired again in between, so this is another end.
-                    for ear in self.ears.values_mut() {
-                        if let Some(heard) = ear.get_mut(&name) {
-                            heard.1 &= heard.0 == Status::Firing;
-                        }
-                    }
-                    self.truth.insert(name.clone(), None);
-                    self.send(&name, start);
+                    self.end(&name);
                 } else {
                     self.truth.insert(name.clone(), Some(self.now));
                     self.send(&name, after(self.now, Duration::from_secs(4 * 3600)));
@@ -177,12 +226,94 @@ impl World {
                     self.answer(&told);
                 }
             }
+            11..=12 => self.silence(),
+            13 => {
+                let count = u64::try_from(self.silences.len()).unwrap();
+                if count > 0 {
+                    let at = usize::try_from(self.dice.below(count)).unwrap();
+                    self.unsilence(at);
+                }
+            }
             _ => {
                 self.snapshot
                     .get_or_insert_with(|| (Vec::new(), Cursor::default(), self.journal.len()));
             }
         }
         self.go_on_with_snapshot();
+    }
+
+    fn end(&mut self, name: &str) {
+        let start = self.now;
+        // It has fired again in between, so this is another end.
+        for ear in self.ears.values_mut() {
+            if let Some(heard) = ear.get_mut(name) {
+                heard.1 &= heard.0 == Status::Firing;
+            }
+        }
+        self.truth.insert(name.to_owned(), None);
+        self.send(name, start);
+    }
+
+    /// One alert, or all of a group.
+    fn silence(&mut self) {
+        let mut begin = self.dice.below(2).to_string();
+        if self.dice.below(2) == 0 {
+            begin = format!("{begin}-{}", self.dice.below(3));
+        }
+        let lasts = [20, 100, 7200].map(Duration::from_secs);
+        let ends_at = after(
+            self.now,
+            lasts[usize::try_from(self.dice.below(3)).unwrap()],
+        );
+        let wish = Wish {
+            id: None,
+            matchers: Matcher::parse_all(&format!("alertname=~\"{begin}.*\"")).unwrap(),
+            starts_at: self.now,
+            ends_at,
+            created_by: "property".to_owned(),
+            comment: String::new(),
+            annotations: Pairs::new(),
+        };
+        let number = u8::try_from(self.silences.len()).unwrap();
+        let fresh = SilenceId::random([number; 16]);
+        let (id, _) = self.core.set_silence(wish, fresh, self.now).unwrap();
+        self.keep();
+        self.log
+            .push(format!("{} silence {begin} until {ends_at}", self.now));
+        self.silences.push((begin, id, ends_at));
+    }
+
+    fn unsilence(&mut self, at: usize) {
+        let (begin, id, ends_at) = &mut self.silences[at];
+        if *ends_at > self.now {
+            *ends_at = self.now;
+            self.core.expire_silence(*id, self.now).unwrap();
+            self.log.push(format!("{} unsilence {begin}", self.now));
+            self.keep();
+        }
+    }
+
+    fn is_muted(&self, name: &str) -> bool {
+        let mut silences = self.silences.iter();
+        let (group, number) = name.split_once('-').unwrap();
+        let fires = |it: &str| self.truth.get(it).copied().flatten().is_some();
+        let is_inhibited =
+            !self.config.inhibit_rules.is_empty() && number != "0" && fires(&format!("{group}-0"));
+        silences.any(|it| it.2 > self.now && name.starts_with(&it.0))
+            || is_inhibited
+            || self.is_quiet_time()
+    }
+
+    fn is_quiet_time(&self) -> bool {
+        let minute = self.now.as_second() / 60 % 1440;
+        let has_some = self.config.route.routes.iter();
+        let mut has_some = has_some.filter(|it| !it.mute_time_intervals.is_empty());
+        has_some.next().is_some() && MUTED.iter().any(|it| it.contains(&minute))
+    }
+
+    fn muted(&self) -> Vec<String> {
+        let names = self.truth.keys().filter(|it| self.is_muted(it));
+        names.cloned().collect()
     }
 
     /// A slice of a snapshot; the last one makes it take the place of the journal up to where it began.
@@ -220,7 +351,24 @@ impl World {
     fn pass(&mut self, pause: Duration) {
         let end = after(self.now, pause);
         for _ in 0..10_000 {
+            let muted = self.muted();
+            for name in &muted {
+                // What is over and muted may fire again: another beginning, if that was seen, and the same if not.
+                if self.truth.get(name).copied().flatten().is_none() {
+                    self.doubt(name);
+                }
+            }
             while let Some(told) = self.core.poll(self.now) {
+                for (_, alert, _) in &told.alerts {
+                    assert!(
+                        !muted.iter().any(|it| it == alert.name()),
+                        "seed {}: {} is told while it is muted:\n{}",
+                        self.seed,
+                        alert.name(),
+                        self.log.join("\n")
+                    );
+                }
+                self.left_out.insert(told.id, muted.clone());
                 self.under_way.push(told);
             }
             self.keep();
@@ -297,7 +445,20 @@ impl World {
         }
     }
 
+    /// A start that was heard may be told again.
+    fn doubt(&mut self, alert: &str) {
+        for ear in self.ears.values_mut() {
+            if let Some(heard) = ear.get_mut(alert) {
+                heard.1 &= heard.0 == Status::Resolved;
+            }
+        }
+    }
+
     fn hear(&mut self, told: &Notification, is_certain: bool) {
+        // What is not in the newest message of its group is told again when it is not muted any more, as in Alertmanager.
+        for name in self.left_out.get(&told.id).cloned().unwrap_or_default() {
+            self.doubt(&name);
+        }
         let name = told.integration.name();
         let ear = self.ears.entry(name).or_default();
         let (mut said, mut is_news) = (String::new(), false);
@@ -313,6 +474,23 @@ impl World {
             self.seed,
             self.log.join("\n")
         );
+    }
+
+    /// Nothing is muted any more.
+    fn unmute(&mut self) {
+        for at in 0..self.silences.len() {
+            self.unsilence(at);
+        }
+        if !self.config.inhibit_rules.is_empty() {
+            for source in ["0-0", "1-0"] {
+                if self.truth.get(source).copied().flatten().is_some() {
+                    self.end(source);
+                }
+            }
+        }
+        while self.is_quiet_time() {
+            self.pass(Duration::from_secs(10));
+        }
     }
 
     /// Everybody knows how it is, and nothing else is held any more.
@@ -343,7 +521,7 @@ impl World {
         let held: Vec<_> = self.core.store().after(None).collect();
         assert_eq!(held.len(), fires, "{held:#?}: {}", story());
         assert!(self.core.groups().len() <= fires * 2, "groups: {}", story());
-        let lasts = since(self.now, Timestamp::from_second(1_000_000).unwrap());
+        let lasts = since(self.now, Timestamp::from_second(START).unwrap());
         assert!(
             lasts < Duration::from_secs(4 * 3600),
             "alerts must not end by themselves here"
@@ -367,6 +545,7 @@ fn nothing_owed_is_missing() {
             }
             // From here on everything works.
             world.is_calm = true;
+            world.unmute();
             world.pass(Duration::from_secs(900));
             world.check();
         }
