@@ -46,7 +46,7 @@ impl Default for Settings {
             runbook_base_url: PUBLIC_RUNBOOKS.to_owned(),
             dashboard_base_url: Some("http://127.0.0.1:3000".to_owned()),
             thresholds: thresholds(),
-            repairs: vec!["install", "recover", "rolling-restart", "start"],
+            repairs: vec!["install", "recover", "start"],
             without: Vec::new(),
         }
     }

@@ -117,11 +117,11 @@ fn traffic() -> Row {
                 .size(12, 7)
                 .query("sum by (cluster) (rate(scalardl_stats_ledger_total_success{SELECT}[$__rate_interval]))", "{{cluster}} executed")
                 .query("sum by (cluster) (rate(scalardl_stats_ledger_total_failure{SELECT}[$__rate_interval]))", "{{cluster}} failed"),
-            Panel::lines("Services without a server", "none", "1 for a service none of whose servers is up: its clients get 503.")
+            Panel::lines("Services without a server", "none", "1 for a service of a router none of whose servers is up: its clients get 503.")
                 .size(12, 7)
                 .max(1.0)
                 .red_from(1.0)
-                .query("max by (cluster, service) (traefik_api_service_without_server{SELECT})", "{{service}}"),
+                .query("max by (cluster, service) (traefik_api_router_without_server{SELECT})", "{{service}}"),
         ],
     }
 }

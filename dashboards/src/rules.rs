@@ -160,6 +160,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::{alerts, thresholds};
+    use crate::Settings;
 
     /// Each alert has its own threshold, and none is left over; one is asked for where one is given.
     #[test]
@@ -175,6 +176,14 @@ mod tests {
             let has = thresholds[alert.name].threshold.is_some();
             assert_eq!(asks, has, "{}", alert.name);
         }
+    }
+
+    /// Every command that alerts ask for is there for whoever imports the files, and none that no alert asks for.
+    #[test]
+    fn every_repair_has_a_command() {
+        let repairs = alerts().filter_map(|it| it.repair);
+        let names: BTreeSet<_> = repairs.filter_map(|it| it.split(' ').next()).collect();
+        assert_eq!(Settings::default().repairs, Vec::from_iter(names));
     }
 
     #[test]

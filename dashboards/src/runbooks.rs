@@ -83,6 +83,10 @@ pub const RUNBOOKS: &[(&str, &str)] = &[
         include_str!("../../docs/runbooks/CassandraPendingCompactions.md"),
     ),
     (
+        "CassandraQuorumAtRisk",
+        include_str!("../../docs/runbooks/CassandraQuorumAtRisk.md"),
+    ),
+    (
         "CassandraQuorumLost",
         include_str!("../../docs/runbooks/CassandraQuorumLost.md"),
     ),

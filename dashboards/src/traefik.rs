@@ -68,12 +68,12 @@ fn glance() -> Row {
             Panel::stat(
                 "Services without a server",
                 "none",
-                "Services none of whose servers is up: their clients get 503.",
+                "Services of routers none of whose servers is up: their clients get 503.",
             )
             .red_from(1.0)
             .leads_to("ledger")
             .query(
-                &of("sum by (cluster) (traefik_api_service_without_server{SERVICE})"),
+                &of("sum by (cluster) (max by (cluster, service) (traefik_api_router_without_server{SERVICE}))"),
                 "{{cluster}}",
             ),
             Panel::stat("Requests", "reqps", "Requests of clients a second.")

@@ -10,10 +10,22 @@ pub(super) const GROUP: Group = Group {
             record: "cassandra:endpoint_down",
             expr: "(count by (cluster, endpoint) (cassandra_endpoint_up == 0) > 0.5 * count by (cluster, endpoint) (cassandra_endpoint_up)) * 0 + 1",
         },
-        // Members that somebody holds to be up, of those that there should be.
+        // How many there should be; where nobody says that, how many are known.
         Recording {
-            record: "cassandra:endpoints_up:count",
-            expr: "count by (cluster) (max by (cluster, endpoint) (cassandra_endpoint_up) == 1) or max by (cluster) (scalar_dl:expected_hosts{role=\"cassandra\"}) * 0",
+            record: "cassandra:members:count",
+            expr: "max by (cluster) (scalar_dl:expected_hosts{role=\"cassandra\"}) or max by (cluster) (count by (cluster, instance) (cassandra_endpoint_up))",
+        },
+        // How many cannot be written to: those that a member does not hear, and those that it does not even know, as the member sees it that
+        // sees fewest. An exporter that is silent says nothing of its node. Where all of them are, only what is known to be down counts: a
+        // host that is, or a Cassandra that does not answer an exporter that does. Nothing where nothing is known.
+        Recording {
+            record: "cassandra:members_down:count",
+            expr: "min by (cluster) (sum by (cluster, instance) (cassandra_endpoint_up == bool 0) + on (cluster, instance) clamp_min(cassandra:members:count - on (cluster) group_right () count by (cluster, instance) (cassandra_endpoint_up), 0)) or count by (cluster) (max by (cluster, instance) (cassandra_up == 0) or max by (cluster, instance) (scalar_dl:host_down{role=~\"(.+,)?cassandra(,.+)?\"}))",
+        },
+        // How many may be down with a quorum left. Of three replicas two are the quorum; with fewer nodes there are as many replicas as nodes.
+        Recording {
+            record: "cassandra:members_down_allowed:count",
+            expr: "floor((clamp_max(cassandra:members:count, 3) - 1) / 2)",
         },
     ],
     alerts: &[
@@ -30,17 +42,29 @@ pub(super) const GROUP: Group = Group {
         Alert {
             name: "CassandraNodeDown",
             expr: "cassandra:endpoint_down * on (cluster, endpoint) group_left (environment, instance, instance_id, role, zone) scalar_dl:endpoint_info or cassandra:endpoint_down unless on (cluster, endpoint) scalar_dl:endpoint_info",
-            severity: "critical",
+            // It says which. That people are woken for it is up to what is left: CassandraQuorumAtRisk and CassandraQuorumLost.
+            severity: "warning",
             summary: "Cassandra at {{ $labels.endpoint }} is down, as the others see it",
-            description: "Most members of the ring that can be asked do not hear {{ $labels.endpoint }}. One more, and the quorum of its data is gone.",
+            description: "Most members of the ring that can be asked do not hear {{ $labels.endpoint }}. What it does not take meanwhile, it lacks until it is repaired.",
             dashboard: "cassandra",
             variables: &[],
             repair: Some("recover {{ $labels.instance }}"),
         },
         Alert {
+            name: "CassandraQuorumAtRisk",
+            // Never together with CassandraQuorumLost. HostDown does not keep it quiet, as it is of no host: one of them says which machine to
+            // mend, the other that no other node may be touched meanwhile. Where no node may be down at all, nothing is at risk before it is lost.
+            expr: "cassandra:members_down:count == on (cluster) (cassandra:members_down_allowed:count > 0)",
+            severity: "critical",
+            summary: "Cassandra in {{ $labels.cluster }} has a quorum, but may not lose another node ({{ $value }} down)",
+            description: "Scalar DL reads and writes with quorum: when another node ends, part of its data or all of it cannot be used. CassandraNodeDown says which one is down.",
+            dashboard: "cassandra",
+            variables: &[],
+            repair: None,
+        },
+        Alert {
             name: "CassandraQuorumLost",
-            // Of three replicas two are the quorum; with fewer nodes there are as many replicas as nodes.
-            expr: "max by (cluster) (scalar_dl:expected_hosts{role=\"cassandra\"}) - cassandra:endpoints_up:count > on (cluster) clamp_max(max by (cluster) (scalar_dl:expected_hosts{role=\"cassandra\"}), 3) - floor(clamp_max(max by (cluster) (scalar_dl:expected_hosts{role=\"cassandra\"}), 3) / 2) - 1",
+            expr: "cassandra:members_down:count > on (cluster) cassandra:members_down_allowed:count",
             severity: "critical",
             summary: "{{ $value }} of Cassandra's nodes in {{ $labels.cluster }} are down: there is no quorum",
             description: "Scalar DL reads and writes with quorum, so that part of its data or all of it cannot be used until they are back.",

@@ -65,7 +65,9 @@ pub(super) const GROUP: Group = Group {
         },
         Alert {
             name: "TraefikServiceWithoutServer",
-            expr: "min without (instance, instance_id, zone) (traefik_api_service_without_server) == 1",
+            // A service that a router leads to, once, however many routers: not those that it is made of (`ledger-blue`), and none that nobody
+            // asks for, as a colour that stands empty on purpose. With a colour of weight 0 whose servers are up the exporter sees servers.
+            expr: "min without (instance, instance_id, provider, router, zone) (traefik_api_router_without_server) == 1",
             severity: "critical",
             summary: "Traefik's service {{ $labels.service }} has no server left",
             description: "All its servers fail their health checks: whoever asks for it gets 503.",

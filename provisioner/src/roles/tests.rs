@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use clap::Parser as _;
 use daemon::Secret;
 use jiff::Timestamp;
 use testkit::{Program, golden, skip};
@@ -875,4 +876,120 @@ fn ports() {
         format!("{error:#}"),
         "what should be on monitor-1: config.json: ports: node-exporter and grafana both have 9100"
     );
+}
+
+/// The alerts of the rules on a monitor that say what to do, and their words for it, with labels in braces.
+fn repairs(monitor: &Desired) -> Vec<(String, Vec<String>)> {
+    let files = monitor.files.iter();
+    let rules = files.filter(|it| it.path.ends_with(".rules.yml"));
+    let rules: String = rules
+        .map(|it| String::from_utf8(it.content.clone()).unwrap())
+        .collect();
+    let mut repairs = Vec::new();
+    for rule in rules.split("- alert: ").skip(1) {
+        let Some((_, said)) = rule.split_once("\n      repair: ") else {
+            continue;
+        };
+        let said: String = serde_json::from_str(said.lines().next().unwrap()).unwrap();
+        let said = said.replace("{{ $labels.", "{").replace(" }}", "}");
+        let words = said.split(' ').map(str::to_owned).collect();
+        repairs.push((rule.lines().next().unwrap().to_owned(), words));
+    }
+    repairs
+}
+
+/// What alert-router makes of such words, labels still in braces.
+fn line(commands: &BTreeMap<String, String>, words: &[String]) -> String {
+    let mut words = words.iter();
+    let mut line = String::new();
+    let command = &commands[words.next().unwrap()];
+    for (at, part) in command.split(['{', '}']).enumerate() {
+        match part {
+            text if at % 2 == 0 => line.push_str(text),
+            "instance" => line.push_str("{instance}"),
+            _ => line.push_str(words.next().unwrap()),
+        }
+    }
+    assert_eq!(words.next(), None, "{command}");
+    line
+}
+
+/// Whether a runbook has a command, `{}` being a word in angle brackets.
+fn is_quoted(runbook: &str, command: &str) -> bool {
+    let mut quoted = runbook.split('`').skip(1).step_by(2);
+    quoted.any(|it| {
+        let (said, meant) = (it.split(' '), command.split(' '));
+        let is = |(said, meant): (&str, &str)| match meant.starts_with('{') {
+            true => said.starts_with('<') && said.ends_with('>'),
+            false => said == meant,
+        };
+        said.clone().count() == meant.clone().count() && said.zip(meant).all(is)
+    })
+}
+
+/// What an alert says to do is a command of this program that this network's nodes take, its runbook says the same, and alert-router has no
+/// command that no alert asks for.
+#[test]
+fn repairs_are_commands() {
+    let environment = Environment::new(SERVICES, HOSTS);
+    let network = &environment.network;
+    let monitor = environment.desired("monitor-1");
+    let configuration = text_of(&monitor, "alert-router/alert-router.yml");
+    let (_, commands) = configuration.split_once("\nrepair_commands:\n").unwrap();
+    let commands = commands.lines().map_while(|it| it.strip_prefix("  "));
+    let commands: BTreeMap<String, String> = commands
+        .map(|it| it.split_once(": ").unwrap())
+        .map(|(name, it)| (name.to_owned(), serde_json::from_str(it).unwrap()))
+        .collect();
+    // Labels that alerts have: of every target, but for ledgers, whose program LedgerDown does not name.
+    let targets = monitor
+        .files
+        .iter()
+        .filter(|it| it.path.contains("/targets/") && !it.path.ends_with("/scalardl.json"));
+    let targets: Vec<(String, String)> = targets
+        .flat_map(|it| serde_json::from_slice::<Vec<serde_json::Value>>(&it.content).unwrap())
+        .map(|it| it["labels"].clone())
+        .map(|it| [&it["instance"], &it["program"]].map(|it| it.as_str().unwrap().to_owned()))
+        .map(|[instance, program]| (instance, program))
+        .collect();
+    assert!(targets.len() >= network.nodes.len());
+
+    let mut used = std::collections::BTreeSet::new();
+    for (alert, words) in repairs(&monitor) {
+        used.insert(words[0].clone());
+        let line = line(&commands, &words);
+        let (_, runbook) = dashboards::RUNBOOKS
+            .iter()
+            .find(|it| it.0 == alert)
+            .unwrap();
+        let told = line.replace("-e production", "-e <environment>");
+        assert!(
+            is_quoted(runbook, &told),
+            "{alert}: no `{told}` in {runbook}"
+        );
+        for (instance, program) in &targets {
+            let filled = line
+                .replace("{instance}", instance)
+                .replace("{program}", program);
+            let words: Vec<String> = filled.split(' ').map(str::to_owned).collect();
+            let cli = crate::Cli::try_parse_from(&words)
+                .unwrap_or_else(|error| panic!("{alert}: {filled}: {error}"));
+            assert_eq!(cli.environment.as_deref(), Some(Path::new("production")));
+            let nodes = crate::install::chosen(network, &words[4..5]);
+            let nodes = nodes.unwrap_or_else(|error| panic!("{alert}: {filled}: {error:#}"));
+            match cli.command {
+                crate::Command::Install(_) => assert_eq!(words.len(), 5, "{filled}"),
+                // Of one node, and no role.
+                crate::Command::Recover(_) => assert_eq!(words[4..], [nodes[0].name.as_str()]),
+                crate::Command::Start(_) => {
+                    assert_eq!(words[4], nodes[0].name);
+                    let unit = format!("{}.service", words[5]);
+                    let runs = environment.desired(&words[4]);
+                    assert!(runs.units.iter().any(|it| it.name == unit), "{filled}");
+                }
+                other => panic!("{alert}: {filled}: {other:?}"),
+            }
+        }
+    }
+    assert!(commands.keys().eq(used.iter()), "{commands:?}, {used:?}");
 }

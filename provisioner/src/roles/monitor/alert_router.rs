@@ -25,7 +25,6 @@ const PACE: Pace = Pace {
 pub(super) const COMMANDS: &[(&str, &str)] = &[
     ("install", "install {nodes}"),
     ("recover", "recover {node}"),
-    ("rolling-restart", "rolling-restart {which}"),
     ("start", "start {instance} {program}"),
 ];
 
