@@ -207,6 +207,12 @@ impl Config {
                     .to_owned(),
             ));
         }
+        if self.has("traefik_certificate_file") != self.has("traefik_key_file") {
+            found.push((
+                "traefik_key_file",
+                "give traefik_certificate_file and traefik_key_file, or none".to_owned(),
+            ));
+        }
         for (key, least, most) in [
             ("cassandra_instance_count", 1, 1000),
             ("scalar_autoscaling_group_desire", 1, 1000),

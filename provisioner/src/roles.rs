@@ -3,6 +3,7 @@
 mod agent;
 pub(crate) mod cassandra;
 mod disks;
+mod entry;
 mod materials;
 mod monitor;
 pub(crate) mod scalardl;

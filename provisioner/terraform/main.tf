@@ -48,6 +48,7 @@ module "service" {
   has_grafana     = local.monitor.count > 0 && !contains(var.leave_out, "grafana")
   site_url        = var.site_url
   has_balancer    = local.traefik.count > 0 && (var.site_url != "" || local.level.balancer)
+  has_tls         = var.traefik_certificate_file != ""
   grafana_port    = local.ports["grafana"]
   allowed_cidrs   = distinct(var.allowed_cidrs)
   security_groups = module.network.security_groups

@@ -159,6 +159,12 @@ variable "scalar_instance_type" {
   default = null
 }
 
+variable "traefik_certificate_file" {
+  description = "With it, the entry point has TLS of its own."
+  type        = string
+  default     = ""
+}
+
 variable "traefik_instance_count" {
   type    = number
   default = null

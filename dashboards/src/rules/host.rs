@@ -17,10 +17,11 @@ pub(super) const GROUP: Group = Group {
             record: "instance:node_filesystem_free:ratio",
             expr: "node_filesystem_avail_bytes{fstype!~\"tmpfs|ramfs|squashfs|overlay\"} / (node_filesystem_size_bytes > 0) and on (cluster, instance, job, device, mountpoint, fstype) node_filesystem_readonly == 0",
         },
-        // Whether SSH's port answers a monitor; nothing where no monitor tries it.
+        // Whether SSH's port answers a monitor; nothing where no monitor tries it. Of the last minute alone: what a monitor saw before another one
+        // took its place is not marked as stale in the samples that go over to it.
         Recording {
             record: "scalar_dl:host_reached",
-            expr: "max by (cluster, instance) (scalar_dl:expected_host * on (cluster, target) group_left () max by (cluster, target) (node_tcp_probe_success))",
+            expr: "max by (cluster, instance) (scalar_dl:expected_host * on (cluster, target) group_left () max by (cluster, target) (last_over_time(node_tcp_probe_success[1m])))",
         },
         // 1 for each host of which no job answers, and SSH's port neither. Where nobody tries that, more than one job has to be silent.
         Recording {

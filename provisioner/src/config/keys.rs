@@ -458,6 +458,11 @@ pub(super) const KEYS: &[Key] = &[
         "Where the machines come from: made in AWS, or those of hosts_file; aws by default.",
     ),
     key(
+        "traefik_certificate_file",
+        Holds::Path,
+        "The certificate that the entry point shows on port 443, with those that vouch for it, in PEM form; without, nothing listens there.",
+    ),
+    key(
         "traefik_instance_count",
         Holds::Number,
         "How many machines are the entry point.",
@@ -466,6 +471,11 @@ pub(super) const KEYS: &[Key] = &[
         "traefik_instance_type",
         Holds::Text,
         "The type of the entry point's machines.",
+    ),
+    key(
+        "traefik_key_file",
+        Holds::Path,
+        "The private key of traefik_certificate_file.",
     ),
 ];
 

@@ -8,6 +8,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 
+use super::entry::Entry;
 use crate::{
     artifacts::Artifacts,
     image_archive,
@@ -34,6 +35,8 @@ pub(crate) struct Materials {
     pub(super) authorities: Vec<Option<Vec<u8>>>,
     /// Archives of images, and which image is in each.
     pub(super) images: Images,
+    /// What the entry point shows to clients.
+    pub(super) entry: Option<Entry>,
     /// How long Prometheus keeps samples.
     pub(super) retention: String,
 }
@@ -98,6 +101,7 @@ impl Materials {
                 ledger: archive("scalar_image_archive")?,
                 schema: archive("scalar_schema_image_archive")?,
             },
+            entry: Entry::read(config, now)?,
             pki: Pki::open(&network.folder.join("pki"), now)?,
             secrets: Secrets::open(&network.folder.join("secrets"), config)?,
             artifacts,
@@ -152,6 +156,12 @@ fn files(folder: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
         Ok((name.to_owned(), read(&path)?))
     };
     paths.into_iter().map(each).collect()
+}
+
+/// A file that holds text.
+pub(super) fn text(path: &Path) -> anyhow::Result<String> {
+    let bytes = read(path)?;
+    String::from_utf8(bytes).with_context(|| format!("{} is not text", path.display()))
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {

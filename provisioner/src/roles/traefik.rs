@@ -1,6 +1,6 @@
 //! Traefik before the ledgers, where it is installed from here, and traefik-exporter beside it: what its API tells, what it did not take of its configuration, and whether clients get answers.
 
-use super::{PROMETHEUS, Place, Service, scalardl, socket, unit::adapted};
+use super::{PROMETHEUS, Place, Service, entry::Entry, scalardl, socket, unit::adapted};
 use crate::{
     desired::{CONFIGURATION, File, Folder, Health, STATE},
     network::{Network, Role},
@@ -14,6 +14,9 @@ const ROTATION: &str = include_str!("../../../packaging/traefik/logrotate");
 /// As packaging/traefik has them.
 const FOLDER: &str = "/etc/traefik";
 const LOGS: &str = "/var/log/traefik";
+/// The entry point that is left out where there is no certificate for it.
+const SECURE: &str = "  websecure:\n    address: \":443\"\n";
+const HEAD: &str = "# Written by `provisioner install`; changes are lost.\n";
 /// On the entry point that this machine alone reaches.
 const PING: &str = "http://127.0.0.1:8080/ping";
 
@@ -42,8 +45,13 @@ fn traefik(place: &mut Place<'_>) -> anyhow::Result<()> {
         });
     }
     let configuration = format!("{FOLDER}/traefik.yml");
+    let entry = place.materials.entry.as_ref();
+    let fixed = match entry {
+        Some(_) => STATIC.to_owned(),
+        None => STATIC.replace(SECURE, ""),
+    };
     for (path, owner, mode, text) in [
-        (configuration.clone(), "root", 0o644, STATIC.to_owned()),
+        (configuration.clone(), "root", 0o644, fixed),
         (
             format!("{FOLDER}/dynamic/monitoring.yml"),
             &own,
@@ -55,7 +63,7 @@ fn traefik(place: &mut Place<'_>) -> anyhow::Result<()> {
             format!("{FOLDER}/dynamic/scalardl.yml"),
             &own,
             0o640,
-            routes(place.network),
+            routes(place.network, entry.is_some()),
         ),
         (
             format!("/etc/logrotate.d/{TRAEFIK}"),
@@ -69,6 +77,14 @@ fn traefik(place: &mut Place<'_>) -> anyhow::Result<()> {
             owner: owner.to_owned(),
             mode,
             content: text.into(),
+        });
+    }
+    if let Some(entry) = entry {
+        place.desired.files.push(File {
+            path: format!("{FOLDER}/dynamic/tls.yml"),
+            owner: own,
+            mode: 0o640,
+            content: shown(entry).into(),
         });
     }
     place.service(Service {
@@ -90,10 +106,23 @@ fn traefik(place: &mut Place<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The certificate for every client that uses TLS, whatever name it calls. It is within: Traefik takes a change of this file at once, and none
+/// of files that it names.
+fn shown(entry: &Entry) -> String {
+    let indented = |pem: &str| {
+        let lines = pem.lines().map(|it| format!("          {}\n", it.trim()));
+        lines.collect::<String>()
+    };
+    format!(
+        "{HEAD}tls:\n  stores:\n    default:\n      defaultCertificate:\n        certFile: |\n{}        keyFile: |\n{}",
+        indented(&entry.certificates),
+        indented(entry.key.expose()),
+    )
+}
+
 /// The ledgers' routes. Between each and its servers stands a service of weights, so that others can take their place little by little. What
 /// pauses ledgers (50053) and their metrics (8080) are behind no route.
-fn routes(network: &Network) -> String {
-    const HEAD: &str = "# Written by `provisioner install`; changes are lost.\n";
+fn routes(network: &Network, is_secure: bool) -> String {
     let nodes = network.nodes.iter();
     let ledgers = nodes.filter(|it| it.roles.contains(&Role::ScalarDl));
     let ledgers: Vec<_> = ledgers.map(|it| it.private_address.as_str()).collect();
@@ -109,6 +138,12 @@ fn routes(network: &Network) -> String {
         text.push_str(&format!(
             "    {name}:\n      entryPoints: [{name}]\n      rule: PathPrefix(`/`)\n      service: {name}\n"
         ));
+    }
+    if is_secure {
+        // As a load balancer's 443: what is privileged has no way there.
+        text.push_str(
+            "    ledger-secure:\n      entryPoints: [websecure]\n      rule: PathPrefix(`/`)\n      service: ledger\n      tls: {}\n",
+        );
     }
     text.push_str("  services:\n");
     for (name, port) in both {

@@ -6,16 +6,22 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     os::fd::AsFd as _,
     path::{Path, PathBuf},
-    sync::mpsc::{Receiver, Sender, channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, Sender, channel},
+    },
     time::Duration,
 };
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, body::Bytes, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use rcgen::{CertificateParams, KeyPair};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer};
 use serde_json::{Value, json};
 use testkit::eventually;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
     cassandra::Ring,
@@ -28,6 +34,9 @@ const HEALTH: &str = "/grpc.health.v1.Health/Check";
 const EXECUTE: &str = "/rpc.Ledger/ExecuteContract";
 const PASSWORD: &str = "a-password-of-a-registry-0123456789";
 const FIRST: Ipv4Addr = Ipv4Addr::new(10, 91, 0, 21);
+/// The entry point's port for TLS, and its name.
+const SECURE: u16 = 443;
+const NAME: &str = "ledger.example";
 const ENTRY: Ipv4Addr = Ipv4Addr::new(10, 91, 0, 23);
 
 /// A client in the network of a machine, which calls when it is told to.
@@ -38,6 +47,10 @@ struct Client {
 
 impl Client {
     fn start(namespace: &Path) -> Self {
+        Self::trusting(namespace, None)
+    }
+
+    fn trusting(namespace: &Path, trusted: Option<CertificateDer<'static>>) -> Self {
         let namespace = fs::File::open(namespace).unwrap();
         let (calls, todo) = channel::<(SocketAddr, &'static str, Vec<u8>)>();
         let (done, answers) = channel();
@@ -50,7 +63,7 @@ impl Client {
                 .unwrap();
             while let Ok((address, method, message)) = todo.recv() {
                 let answer = runtime.block_on(async {
-                    let call = call(address, method, message);
+                    let call = call(address, method, message, trusted.clone());
                     tokio::time::timeout(Duration::from_secs(10), call).await
                 });
                 let answer = answer.unwrap_or_else(|_| Err("late".to_owned()));
@@ -79,10 +92,41 @@ impl Client {
     }
 }
 
-async fn call(address: SocketAddr, method: &str, message: Vec<u8>) -> Result<Vec<u8>, String> {
-    let said = |it: &dyn std::fmt::Display| it.to_string();
+/// With TLS where it is meant for it, then as long as the one who answers is [`NAME`] by this certificate.
+async fn call(
+    address: SocketAddr,
+    method: &str,
+    message: Vec<u8>,
+    trusted: Option<CertificateDer<'static>>,
+) -> Result<Vec<u8>, String> {
     let stream = tokio::net::TcpStream::connect(address).await;
-    let stream = TokioIo::new(stream.map_err(|it| said(&it))?);
+    let stream = stream.map_err(|it| it.to_string())?;
+    if address.port() != SECURE {
+        return exchange(stream, address, method, message).await;
+    }
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted.unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let stream = connector.connect(NAME.try_into().unwrap(), stream).await;
+    let stream = stream.map_err(|it| it.to_string())?;
+    exchange(stream, address, method, message).await
+}
+
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    address: SocketAddr,
+    method: &str,
+    message: Vec<u8>,
+) -> Result<Vec<u8>, String> {
+    let said = |it: &dyn std::fmt::Display| it.to_string();
+    let stream = TokioIo::new(stream);
     let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream)
         .await
         .map_err(|it| said(&it))?;
@@ -296,6 +340,13 @@ fn from_nothing_to_ledgers_behind_an_entry_point() {
     let said = operator.ends(&["install"], 0);
     assert!(said.contains("0 differ"), "{said}");
 
+    secured(&operator, &|more| {
+        let keys = second.as_object().unwrap().iter();
+        let mut all = more.as_object().unwrap().clone();
+        all.extend(keys.map(|(key, value)| (key.clone(), value.clone())));
+        configure(&all.into());
+    });
+
     // The registry's password is nowhere: no process had it, no file has it, nobody wrote it down.
     for host in ["n1", "n2"] {
         let said = operator.shell(
@@ -490,6 +541,57 @@ fn another_password() {
     assert!(serves(22) && serves(23));
     let said = operator.ends(&["install"], 0);
     assert!(said.contains("0 differ"), "{said}");
+}
+
+/// A certificate of the user's own: clients have TLS with it, and nothing of it is left when it is taken away.
+fn secured(operator: &Operator, configure: &dyn Fn(&Value)) {
+    let certified = |name: &str| {
+        let key = KeyPair::generate().unwrap();
+        let made = CertificateParams::new(vec![NAME.to_owned()]).unwrap();
+        let made = made.self_signed(&key).unwrap();
+        let [crt, pem] = ["crt", "key"].map(|it| operator.path(&format!("{name}.{it}")));
+        fs::write(&crt, made.pem()).unwrap();
+        fs::write(&pem, key.serialize_pem()).unwrap();
+        let client = Client::trusting(&namespace(operator, "bastion"), Some(made.der().clone()));
+        (
+            json!({"traefik_certificate_file": crt, "traefik_key_file": pem}),
+            client,
+        )
+    };
+    let [(first, client), (second, other)] = ["first", "second"].map(certified);
+    let call = |client: &Client| client.call((ENTRY, SECURE), EXECUTE, b"something");
+    assert!(call(&client).unwrap_err().contains("refused"));
+
+    let mixed = json!({"traefik_certificate_file": first["traefik_certificate_file"], "traefik_key_file": second["traefik_key_file"]});
+    configure(&mixed);
+    let said = operator.ends(&["install"], 1);
+    assert!(said.contains("the key is not the certificate's"), "{said}");
+
+    configure(&first);
+    let said = operator.ends(&["install"], 0);
+    assert!(said.contains("1 of 4 nodes changed"), "{said}");
+    eventually("TLS", PATIENCE, || call(&client).ok());
+    assert!(call(&other).is_err());
+    let answers = client.call(
+        (ENTRY, SECURE),
+        "/rpc.LedgerPrivileged/RegisterCertificate",
+        &[],
+    );
+    assert!(answers.is_err(), "{answers:?}");
+
+    // Another one is shown at once, and the process is the same.
+    let process = || operator.shell("n3", "systemctl show -p MainPID traefik");
+    let before = process();
+    configure(&second);
+    operator.ends(&["install"], 0);
+    eventually("the other certificate", PATIENCE, || call(&other).ok());
+    assert!(call(&client).is_err());
+    assert_eq!(process(), before);
+
+    configure(&json!({}));
+    operator.ends(&["install"], 0);
+    assert!(call(&other).unwrap_err().contains("refused"));
+    operator.shell("n3", "! grep -r 'PRIVATE KEY' /etc/traefik");
 }
 
 /// What Traefik's API tells of services, which its own machine alone may ask.

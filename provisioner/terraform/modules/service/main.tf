@@ -14,6 +14,7 @@ module "traefik" {
   dns_zone        = var.network.dns_zone
   site_url        = var.site_url
   has_balancer    = var.has_balancer
+  has_tls         = var.has_tls
   allowed_cidrs   = var.allowed_cidrs
 }
 

@@ -43,6 +43,10 @@ variable "has_balancer" {
   type = bool
 }
 
+variable "has_tls" {
+  type = bool
+}
+
 variable "site_url" {
   type = string
 }

@@ -5,6 +5,8 @@ locals {
   is_public = var.site_url != "" && var.machines.count > 0
   # gRPC, for all and for the privileged.
   ports = { client = 50051, privileged = 50052 }
+  # Traefik's own TLS, whose other end is the ledgers' client port.
+  served = merge(local.ports, var.has_tls ? { tls = 443 } : {})
 }
 
 resource "aws_instance" "instance" {
@@ -53,7 +55,7 @@ resource "aws_route53_record" "instance" {
 # Clients, where none stands between: those of the allowed networks.
 resource "aws_vpc_security_group_ingress_rule" "clients" {
   for_each = var.machines.count > 0 && !var.has_balancer ? {
-    for it in setproduct(values(local.ports), var.allowed_cidrs) : "${it[0]}-${it[1]}" => { port = it[0], cidr = it[1] }
+    for it in setproduct(values(local.served), var.allowed_cidrs) : "${it[0]}-${it[1]}" => { port = it[0], cidr = it[1] }
   } : {}
   security_group_id = var.security_groups[1]
   cidr_ipv4         = each.value.cidr

@@ -42,6 +42,10 @@ variable "has_balancer" {
   type = bool
 }
 
+variable "has_tls" {
+  type = bool
+}
+
 variable "allowed_cidrs" {
   type = list(string)
 }
