@@ -152,7 +152,8 @@ impl Api {
         let get = matches!(method, Method::GET | Method::HEAD);
         match path {
             "" | "/" if get => self.page(&request).await,
-            "/" => Ok(http::method_not_allowed("GET")),
+            "/silences/new" if get => Ok(self.silence_page(&request)),
+            "/" | "/silences/new" => Ok(http::method_not_allowed("GET")),
             "/api/v2/alerts" if get => self.get_alerts(&request).await,
             "/api/v2/alerts" if method == Method::POST => self.post_alerts(request).await,
             "/api/v2/alerts/groups" if get => self.get_groups(&request).await,
@@ -220,7 +221,7 @@ impl Api {
 
 /// The label `handler` of metrics: there are only so many.
 fn handler(path: &str) -> &'static str {
-    const KNOWN: [&str; 10] = [
+    const KNOWN: [&str; 11] = [
         "/api/v2/alerts",
         "/api/v2/alerts/groups",
         "/api/v2/receivers",
@@ -230,6 +231,7 @@ fn handler(path: &str) -> &'static str {
         "/api/ext/v1/notifications",
         "/api/ext/v1/receivers",
         "/api/ext/v1/test-receiver",
+        "/silences/new",
         "/",
     ];
     if path.starts_with("/api/v2/silence/") {

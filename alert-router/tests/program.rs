@@ -204,6 +204,64 @@ fn the_api_of_alertmanager() {
     assert!(router.running.terminate().success());
 }
 
+/// The page to which messages link: its matchers, sent as they stand there, make a silence.
+#[test]
+fn a_silence_by_the_link_of_a_message() {
+    let router = start("route: {receiver: none}\nreceivers: [{name: none}]\n");
+    router.post(&alert("A", "n <1>"));
+    let page = |query: &str| {
+        let (status, page) = get(router.address, &format!("/silences/new{query}")).unwrap();
+        assert_eq!(status, 200, "{page}");
+        page
+    };
+    let link = "?filter=%7Balertname%3D%22A%22%2Cinstance%3D%22n+%3C1%3E%22%7D";
+    let linked = page(link);
+    assert!(linked.contains("<code>instance=&quot;n &lt;1&gt;&quot;</code>"));
+    let matchers = linked.split("name=\"matcher\" value=\"").skip(1);
+    let matchers: Vec<Value> = matchers
+        .map(|it| {
+            let text = it.split('"').next().unwrap().replace("&quot;", "\"");
+            let text = text.replace("&lt;", "<").replace("&gt;", ">");
+            serde_json::from_str(&text).unwrap()
+        })
+        .collect();
+    assert_eq!(matchers.len(), 2);
+    for key in ["matchers", "startsAt", "endsAt", "createdBy", "comment"] {
+        assert!(linked.contains(&format!("    {key}: ")), "{key}");
+    }
+    let silence = json!({
+        "matchers": matchers,
+        "startsAt": "2026-01-01T00:00:00.000Z",
+        "endsAt": "2126-01-01T00:00:00.000Z",
+        "createdBy": "me",
+        "comment": "at work",
+    });
+    let headers = [("Content-Type", "application/json")];
+    let body = silence.to_string();
+    let (status, _, body) = request(
+        router.address,
+        "POST",
+        "/api/v2/silences",
+        &headers,
+        body.as_bytes(),
+    )
+    .unwrap();
+    assert_eq!(status, 200, "{body:?}");
+    let alerts = router.json("/api/v2/alerts");
+    assert_eq!(alerts[0]["status"]["state"], "suppressed");
+
+    // Who comes without a link says which alerts; what is wrong is told, and is no part of the page.
+    assert!(page("").contains("name=\"filter\""));
+    let wrong = page("?filter=%3Cb%3E%7B");
+    assert!(wrong.contains("&lt;b&gt;{: ") && !wrong.contains("<b>"));
+    assert!(wrong.contains("name=\"filter\""));
+    let (status, _, _) = request(router.address, "POST", "/silences/new", &[], b"").unwrap();
+    assert_eq!(status, 405);
+    // Alertmanager's link.
+    let (_, main) = get(router.address, "/").unwrap();
+    assert!(main.contains("location.hash.split('/silences/new?')"));
+}
+
 /// Debian's amtool, as people use it.
 #[test]
 fn amtool() {

@@ -202,6 +202,50 @@ fn known_after_a_kill() {
     assert_eq!(found, expect);
 }
 
+/// What ended in a silence is told when that is lifted, by another process with the same folder, too; which tells of what is new at once.
+#[test]
+fn ended_in_a_silence() {
+    let slack = Upstream::start(vec![Answer::ok("ok")]);
+    let place = Place::new(&format!(
+        "route: {{receiver: team, group_by: [alertname], group_wait: 0s, group_interval: 1s, repeat_interval: 1h}}\nreceivers:\n- name: team\n  slack_configs: [{{api_url: '{}', channel: '#x', send_resolved: true}}]\n",
+        slack.url("/")
+    ));
+    let told = |words: &str| {
+        eventually(words, PATIENCE, || {
+            let heard = slack.heard();
+            heard.iter().any(|it| it.body.contains(words)).then_some(())
+        });
+    };
+    let router = place.start();
+    router.post_alert("A");
+    told("[FIRING:1] A");
+    // The silence is known before the end is.
+    let id = router.silence(&equal("alertname", "A"));
+    let end = json!([{"labels": {"alertname": "A"}, "endsAt": jiff::Timestamp::now().to_string()}]);
+    assert_eq!(router.ask("POST", "/api/v2/alerts", &end).0, 200);
+    eventually("A's group was looked at", PATIENCE, || {
+        let (_, metrics) = get(router.address, "/metrics").unwrap();
+        let silenced = metrics.lines().find(|it| {
+            it.starts_with("alertmanager_notifications_suppressed_total{reason=\"silence\"}")
+        });
+        silenced.filter(|it| !it.ends_with(" 0")).map(|_| ())
+    });
+    router.kill();
+
+    let router = place.start();
+    router.post_alert("C");
+    told("[FIRING:1] C");
+    assert!(
+        !slack
+            .heard()
+            .iter()
+            .any(|it| it.body.contains("[RESOLVED] A"))
+    );
+    let (status, _) = router.ask("DELETE", &format!("/api/v2/silence/{id}"), &Value::Null);
+    assert_eq!(status, 200);
+    told("[RESOLVED] A");
+}
+
 #[test]
 fn a_disk_that_is_full() {
     let place = Place::new(NOBODY);

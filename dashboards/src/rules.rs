@@ -125,6 +125,9 @@ impl Alert {
             told(self.description),
             quoted(&settings.runbook(self.name)),
         );
+        if let Some(value) = self.value() {
+            text.push_str(&format!("      value: {}\n", quoted(value)));
+        }
         if let Some(base) = &settings.dashboard_base_url {
             let dashboard = quoted(&self.dashboard(base));
             text.push_str(&format!("      dashboard: {dashboard}\n"));
@@ -133,6 +136,14 @@ impl Alert {
             text.push_str(&format!("      repair: {}\n", quoted(repair)));
         }
         text
+    }
+
+    /// What was measured, as the texts say it first.
+    fn value(&self) -> Option<&'static str> {
+        [self.summary, self.description].into_iter().find_map(|it| {
+            let rest = &it[it.find("{{ $value")?..];
+            rest.find("}}").map(|end| &rest[..end + 2])
+        })
     }
 
     fn dashboard(&self, base: &str) -> String {

@@ -36,6 +36,8 @@ pub(crate) struct Mail {
 pub(crate) struct Pace {
     pub(crate) wait: &'static str,
     pub(crate) interval: &'static str,
+    /// How many groups within how long become one message.
+    pub(crate) digest: Option<(u32, &'static str)>,
 }
 
 impl Ways {
@@ -141,6 +143,11 @@ pub(crate) fn configuration(
         "route:\n  receiver: team\n  group_by: [alertname, instance]\n  group_wait: {}\n  group_interval: {}\n  repeat_interval: 4h\n",
         pace.wait, pace.interval
     ));
+    if let Some((groups, window)) = pace.digest {
+        text.push_str(&format!(
+            "  digest: {{groups: {groups}, window: {window}}}\n"
+        ));
+    }
     // It always fires: what is told is that it does not.
     text.push_str("  routes:\n  - receiver: nobody\n    matchers: [alertname=Watchdog]\n");
     if pager.is_some() {
@@ -202,9 +209,10 @@ mod tests {
     const PACE: Pace = Pace {
         wait: "5s",
         interval: "10s",
+        digest: Some((10, "1m")),
     };
     const BEGIN: &str = "# Written by `x`; changes are lost.\n";
-    const ROUTE: &str = "route:\n  receiver: team\n  group_by: [alertname, instance]\n  group_wait: 5s\n  group_interval: 10s\n  repeat_interval: 4h\n  routes:\n  - receiver: nobody\n    matchers: [alertname=Watchdog]\n";
+    const ROUTE: &str = "route:\n  receiver: team\n  group_by: [alertname, instance]\n  group_wait: 5s\n  group_interval: 10s\n  repeat_interval: 4h\n  digest: {groups: 10, window: 1m}\n  routes:\n  - receiver: nobody\n    matchers: [alertname=Watchdog]\n";
 
     const HEARTBEATS: &str = "inhibit_rules:\n- source_matchers: [alertname=HostDown]\n  target_matchers: ['alertname!=\"HostDown\"']\n  equal: [cluster, instance]\nheartbeats:\n- matchers: [alertname=Watchdog]\n  timeout: 5m\n  receiver: ";
 

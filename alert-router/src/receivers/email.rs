@@ -187,6 +187,12 @@ impl Written {
     }
 }
 
+/// Both parts of a mail that is ours.
+#[cfg(test)]
+pub(super) fn own(message: &super::message::Message) -> (String, String) {
+    (own::text(message, None), own::html(message, None))
+}
+
 /// Whom a list names, and what in it is no address.
 fn recipients(list: &str) -> (BTreeSet<String>, Vec<(String, String)>) {
     // Names may have commas in them, in quotes.

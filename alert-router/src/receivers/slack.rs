@@ -87,7 +87,8 @@ fn render(
     complaint: Option<&str>,
 ) -> String {
     let title = escape(&message.title);
-    let mut attachments: Vec<Value> = message.items.iter().map(attachment).collect();
+    let mut attachments: Vec<Value> = digest(message).into_iter().collect();
+    attachments.extend(message.items.iter().map(attachment));
     if message.more > 0 {
         let text = format!("and {} more alerts", message.more);
         attachments.push(json!({"color": color(message.status, &message.severity), "fallback": text, "text": text}));
@@ -208,6 +209,39 @@ struct Said {
     ts: String,
 }
 
+/// All alerts by their kinds, when they are many.
+fn digest(message: &Message) -> Option<Value> {
+    if message.digest.is_empty() {
+        return None;
+    }
+    let (mut text, mut more) = (String::new(), message.more_kinds);
+    for kind in &message.digest {
+        let places = if kind.places.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", escape(&kind.places))
+        };
+        let line = format!("{} × *{}*{places}\n", kind.count, escape(&kind.head));
+        if text.chars().count() + line.chars().count() < MAX_TEXT {
+            text.push_str(&line);
+        } else {
+            more += 1;
+        }
+    }
+    if more > 0 {
+        text.push_str(&format!("and {more} more kinds of alerts\n"));
+    }
+    if let Some(url) = &message.all {
+        text.push_str(&format!("<{}|All alerts>", url.replace('&', "&amp;")));
+    }
+    Some(json!({
+        "color": color(message.status, &message.severity),
+        "fallback": escape(&message.title),
+        "text": text.trim_end(),
+        "mrkdwn_in": ["text"],
+    }))
+}
+
 fn attachment(item: &Item) -> Value {
     let mut text = String::new();
     let mut add = |line: String| {
@@ -256,6 +290,9 @@ fn attachment(item: &Item) -> Value {
     let mut fields = Vec::new();
     if !place.is_empty() {
         fields.push(json!({"title": "Where", "value": place.join("\n"), "short": true}));
+    }
+    if !item.value.is_empty() {
+        fields.push(json!({"title": "Value", "value": escape(&item.value), "short": true}));
     }
     let since = if item.until.is_empty() {
         item.since.clone()
@@ -307,7 +344,7 @@ mod tests {
         core::Retry,
         receivers::message::{
             Message,
-            tests::{commands, notifications},
+            tests::{ROUTER, commands, notifications},
         },
     };
 
@@ -318,7 +355,7 @@ mod tests {
             ..SlackSettings::default()
         };
         for (name, told) in notifications() {
-            let message = Message::new(&told, &commands());
+            let message = Message::new(&told, &commands(), ROUTER);
             let body = render(&message, &settings, &|it| Ok(it.to_owned()), None, None);
             let body: Value = serde_json::from_str(&body).unwrap();
             let text = serde_json::to_string_pretty(&body).unwrap() + "\n";

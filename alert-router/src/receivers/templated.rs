@@ -38,7 +38,11 @@ pub(super) struct Fill<'a> {
 impl<'a> Draft<'a> {
     /// What is said of it where users wrote nothing.
     pub(super) fn message(&self) -> Message {
-        Message::new(self.told, &self.config.repair_commands)
+        Message::new(
+            self.told,
+            &self.config.repair_commands,
+            &self.context.external_url,
+        )
     }
 
     pub(super) fn fill(&self) -> Fill<'a> {

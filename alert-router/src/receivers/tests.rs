@@ -7,9 +7,13 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 use serde_json::Value;
 use testkit::{Answer, Heard, MailServer, Upstream};
 
-use super::{Context, Delivered, Failure, Senders, message::tests::notifications, preview};
+use super::{
+    Context, Delivered, Draft, Failure, Senders, email, message::tests::notifications, preview,
+    slack,
+};
 use crate::{
-    config::{Config, Integration},
+    alert::{Alert, Pairs},
+    config::{Config, Integration, Kind},
     core::{Memory, Notification, Retry},
 };
 
@@ -436,6 +440,108 @@ async fn refusals_of_mails() {
     let config = mail_config(&server, "a@x.org");
     let failure = senders(&config).send(&told(&config, Memory::new())).await;
     assert_eq!(failure.unwrap_err().retry, Retry::No);
+}
+
+/// What Slack and mail get, as configured by the provisioner, of alerts as its rules and labels make them.
+#[test]
+fn messages() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/messages");
+    let file = folder.join("alert-router.yml");
+    let config = Config::parse(&file, &fs::read_to_string(&file).unwrap()).unwrap();
+    let context = Context {
+        external_url: "https://monitor.example:9093".to_owned(),
+    };
+    let now = "2026-01-02T05:00:00Z".parse().unwrap();
+    // What each form must have, beside what the goldens show.
+    for (name, count, has, has_not) in [
+        (
+            "host",
+            1,
+            "HostDiskSpaceCritical|critical|scalardl-1|i-0123456789abcdef0|us-east-1a|3% left|2026-01-02 03:04:05 UTC|runbooks/HostDiskSpaceCritical|monitor.example:3000/d/scalardl-node|monitor.example:9093/silences/new?filter=|provisioner -e production recover scalardl-1",
+            "until",
+        ),
+        (
+            "host-without-id",
+            1,
+            "HostDown|scalardl-1|provisioner -e production recover scalardl-1",
+            "instance_id|zone",
+        ),
+        (
+            "no-host",
+            1,
+            "LedgersDown|role|silences/new",
+            "instance|Repair",
+        ),
+        (
+            "digest",
+            30,
+            "[FIRING:30] LedgerDown, |9 instances|https://monitor.example:9093/|LedgerDown (firing, critical)|traefik-2|and 25 more alerts",
+            "until",
+        ),
+        (
+            "end",
+            1,
+            "[RESOLVED] HostDown on scalardl-3|2026-01-02 04:00:00 UTC, after 55m 55s",
+            "Repair|silences/new",
+        ),
+    ] {
+        let text = fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
+        let alerts: Vec<Value> = serde_json::from_str(&text).unwrap();
+        assert_eq!(alerts.len(), count);
+        let pairs = |it: &Value| -> Pairs { serde_json::from_value(it.clone()).unwrap() };
+        let time = |it: &Value| it.as_str().unwrap().parse().unwrap();
+        let alerts = alerts.iter().map(|it| {
+            let alert = Alert {
+                labels: pairs(&it["labels"]),
+                annotations: pairs(&it["annotations"]),
+                starts_at: time(&it["startsAt"]),
+                ends_at: time(&it["endsAt"]),
+                generator_url: it["generatorURL"].as_str().unwrap().to_owned(),
+            };
+            let status = crate::core::status_of(alert.resolved(now));
+            (alert.fingerprint(), alert, status)
+        });
+        let alerts: Vec<_> = alerts.collect();
+        for integration in &config.receivers[0].integrations {
+            let told = Notification {
+                alerts: alerts.clone(),
+                ..of(integration)
+            };
+            let draft = Draft {
+                told: &told,
+                config: &config,
+                context: &context,
+                now,
+            };
+            let forms = match &integration.kind {
+                Kind::Slack(settings) => {
+                    let body = slack::compose(settings, &draft, None).0;
+                    let body: Value = serde_json::from_str(&body).unwrap();
+                    let body = serde_json::to_string_pretty(&body).unwrap() + "\n";
+                    vec![("slack.json", body)]
+                }
+                Kind::Email(_) => {
+                    let message = draft.message();
+                    let (text, html) = email::own(&message);
+                    vec![("txt", text), ("html", html)]
+                }
+                _ => panic!("not configured"),
+            };
+            for (form, text) in forms {
+                let shown = text.replace("&quot;", "\"");
+                for part in has.split('|') {
+                    assert!(shown.contains(part), "{name}.{form} has no {part}: {text}");
+                }
+                for part in has_not.split('|') {
+                    assert!(!shown.contains(part), "{name}.{form} has {part}: {text}");
+                }
+                testkit::golden::check(
+                    format!("alert-router/tests/golden/message-{name}.{form}"),
+                    &text,
+                );
+            }
+        }
+    }
 }
 
 #[test]

@@ -354,6 +354,7 @@ fn alert_router_yml(
     let pace = Pace {
         wait: "5s",
         interval: "10s",
+        digest: None,
     };
     let repairs = [("start", repair_line(state)?)];
     let text = alerting::configuration("provisioner local up", &ways, pace, &repairs);

@@ -43,6 +43,33 @@ fn evidence(operator: &Operator, node: &str) -> Vec<PathBuf> {
     found
 }
 
+/// All ledgers are gone, which the command that people are told mends; then one ends again and again.
+fn all_and_again(operator: &Operator) {
+    for host in ["n1", "n2"] {
+        operator.shell(host, "systemctl stop scalardl");
+    }
+    let text = told(operator, "n4", &["LedgersDown"]);
+    let command = "provisioner -e test install scalardl";
+    assert!(text.contains(command), "{text}");
+    let words: Vec<_> = command.split(' ').skip(3).collect();
+    let said = operator.ends(&words, 0);
+    assert!(said.contains("2 of 2 nodes changed"), "{said}");
+    told(operator, "n4", &["resolved", "LedgersDown"]);
+
+    // Each is a time of its own for who asks every 15 s.
+    let count = "systemctl show -p NRestarts --value scalardl";
+    for times in ["1", "2", "3", "4"] {
+        operator.shell("n2", "podman kill --signal KILL scalardl");
+        eventually("it was started again", PATIENCE, || {
+            let is_up = "systemctl is-active -q scalardl && podman ps -q --filter name=scalardl";
+            let (is_up, said) = operator.hosts.shell("n2", is_up);
+            let starts = operator.shell("n2", count);
+            (is_up && !said.trim().is_empty() && starts.trim() == times).then_some(())
+        });
+    }
+    told(operator, "n4", &["LedgerFlaps", "n2"]);
+}
+
 #[test]
 fn recovered_and_restarted() {
     let Some(operator) = Operator::start(&["scalardl", "scalardl", "traefik", "monitor"]) else {
@@ -123,6 +150,8 @@ fn recovered_and_restarted() {
     assert!(said.contains("not the provisioner's to replace"), "{said}");
     operator.hosts.boot("n2");
     operator.ends(&["recover", "n2"], 0);
+
+    all_and_again(&operator);
 
     // Nothing is silent any more, and the journal says what was done.
     let journal = fs::read_to_string(operator.path("env/journal.log")).unwrap();

@@ -14,8 +14,27 @@ pub(super) fn text(message: &Message, complaint: Option<&str>) -> String {
     if let Some(complaint) = complaint {
         out.push_str(&format!("\n{}\n", apology(complaint)));
     }
+    if !message.digest.is_empty() {
+        out.push('\n');
+    }
+    for kind in &message.digest {
+        out.push_str(&format!("{} x {}", kind.count, kind.head));
+        if !kind.places.is_empty() {
+            out.push_str(&format!(": {}", kind.places));
+        }
+        out.push('\n');
+    }
+    if message.more_kinds > 0 {
+        out.push_str(&format!(
+            "and {} more kinds of alerts\n",
+            message.more_kinds
+        ));
+    }
+    if let Some(url) = &message.all {
+        out.push_str(&format!("All alerts: {url}\n"));
+    }
     for item in &message.items {
-        out.push_str(&format!("\n{}\n", head(item)));
+        out.push_str(&format!("\n{}\n", item.head()));
         for text in [&item.summary, &item.description] {
             if !text.is_empty() {
                 out.push_str(&format!("  {text}\n"));
@@ -37,26 +56,10 @@ pub(super) fn text(message: &Message, complaint: Option<&str>) -> String {
     out
 }
 
-fn head(item: &Item) -> String {
-    let name = if item.name.is_empty() {
-        "Alert"
-    } else {
-        &item.name
-    };
-    let severity = if item.severity.is_empty() {
-        String::new()
-    } else {
-        format!(", {}", item.severity)
-    };
-    format!("{name} ({}{severity})", item.status.as_str())
-}
-
 fn rows(item: &Item) -> Vec<(String, String)> {
     let mut rows = item.place.clone();
-    rows.push(("since".to_owned(), item.since.clone()));
-    if !item.until.is_empty() {
-        rows.push(("until".to_owned(), item.until.clone()));
-    }
+    let facts = item.facts();
+    rows.extend(facts.map(|(name, text)| (name.to_owned(), text.to_owned())));
     rows
 }
 
@@ -70,18 +73,44 @@ pub(super) fn html(message: &Message, complaint: Option<&str>) -> String {
         (Status::Firing, _) => "#e01e5a",
     };
     let mut out = format!(
-        "<!DOCTYPE html>\n<html>\n<body style=\"font-family:sans-serif;color:#1d1c1d;max-width:40em\">\n<h2 style=\"font-size:18px;color:{}\">{}</h2>\n",
+        "<!DOCTYPE html>\n<html>\n<head><meta name=\"viewport\" content=\"width=device-width\"></head>\n<body style=\"font-family:sans-serif;color:#1d1c1d;max-width:40em\">\n<h2 style=\"font-size:18px;color:{}\">{}</h2>\n",
         color(message.status, &message.severity),
         escape(&message.title)
     );
     if let Some(complaint) = complaint {
         out.push_str(&format!("<p>{}</p>\n", escape(&apology(complaint))));
     }
+    if !message.digest.is_empty() {
+        out.push_str("<ul style=\"padding-left:1.2em;margin:12px 0\">\n");
+        for kind in &message.digest {
+            let places = if kind.places.is_empty() {
+                String::new()
+            } else {
+                format!(": {}", escape(&kind.places))
+            };
+            out.push_str(&format!(
+                "<li>{} × <b>{}</b>{places}</li>\n",
+                kind.count,
+                escape(&kind.head)
+            ));
+        }
+        out.push_str("</ul>\n");
+    }
+    if message.more_kinds > 0 {
+        out.push_str(&format!(
+            "<p>and {} more kinds of alerts</p>\n",
+            message.more_kinds
+        ));
+    }
+    if let Some(url) = &message.all {
+        let url = escape(url);
+        out.push_str(&format!("<p><a href=\"{url}\">All alerts</a></p>\n"));
+    }
     for item in &message.items {
         out.push_str(&format!(
             "<div style=\"border-left:4px solid {};padding:4px 12px;margin:12px 0\">\n<p style=\"margin:4px 0\"><b>{}</b></p>\n",
             color(item.status, &item.severity),
-            escape(&head(item))
+            escape(&item.head())
         ));
         for text in [&item.summary, &item.description] {
             if !text.is_empty() {
@@ -128,13 +157,13 @@ mod tests {
     use super::{html, text};
     use crate::receivers::message::{
         Message,
-        tests::{commands, notifications},
+        tests::{ROUTER, commands, notifications},
     };
 
     #[test]
     fn goldens() {
         for (name, told) in notifications() {
-            let message = Message::new(&told, &commands());
+            let message = Message::new(&told, &commands(), ROUTER);
             let (text, html) = (text(&message, None), html(&message, None));
             assert!(html.len() < 100_000, "{name}");
             if name == "hostile" {

@@ -18,6 +18,8 @@ const UNIT: &str = include_str!("../../../../packaging/systemd/alert-router.serv
 const PACE: Pace = Pace {
     wait: "10s",
     interval: "1m",
+    // A zone that is gone takes three machines and what runs on them with it.
+    digest: Some((10, "1m")),
 };
 
 /// What an alert's `repair` may begin with, and what it becomes. `instance` is the alert's label; other placeholders are words of its
