@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use dashboards::{File, RUNBOOKS, Settings, queries, render};
+use dashboards::{File, RUNBOOKS, Settings, asked, dashboards, grafana::Empty, queries, render};
 use promql_parser::parser::{self, Expr, LabelModifier, VectorSelector};
 use serde_json::Value;
 use testkit::{Answer, Program, Upstream, golden, root};
@@ -38,6 +38,23 @@ fn files_are_as_rendered() {
             golden::check(format!("dashboards/{folder}/{}", file.name), &file.text);
         }
     }
+}
+
+/// Why panels may be empty is there to be read: `empty.tsv`. That they can be at all, and are not without a reason, is held on a real
+/// network (`provisioner/tests/local/panels.rs`).
+#[test]
+fn reasons_to_be_empty_are_listed() {
+    let mut lines = BTreeSet::new();
+    for it in asked(&dashboards()) {
+        let reason = match it.empty {
+            None => continue,
+            Some(Empty::Rare(why)) => format!("rare\t{why}"),
+            Some(Empty::Without { metric, why }) => format!("without {metric}\t{why}"),
+        };
+        lines.insert(format!("{}\t{}\t{reason}\n", it.dashboard, it.panel));
+    }
+    let text: String = lines.into_iter().collect();
+    golden::check("dashboards/empty.tsv", &text);
 }
 
 /// Every object of a panel list, rows opened.
