@@ -126,7 +126,7 @@ impl Alert {
             quoted(&settings.runbook(self.name)),
         );
         if let Some(value) = self.value() {
-            text.push_str(&format!("      value: {}\n", quoted(value)));
+            text.push_str(&format!("      value: {}\n", quoted(&value)));
         }
         if let Some(base) = &settings.dashboard_base_url {
             let dashboard = quoted(&self.dashboard(base));
@@ -139,10 +139,12 @@ impl Alert {
     }
 
     /// What was measured, as the texts say it first.
-    fn value(&self) -> Option<&'static str> {
+    fn value(&self) -> Option<String> {
+        const BEGIN: &str = "{{ $value";
         [self.summary, self.description].into_iter().find_map(|it| {
-            let rest = &it[it.find("{{ $value")?..];
-            rest.find("}}").map(|end| &rest[..end + 2])
+            let (_, rest) = it.split_once(BEGIN)?;
+            let (form, _) = rest.split_once("}}")?;
+            Some(format!("{BEGIN}{form}}}}}"))
         })
     }
 
