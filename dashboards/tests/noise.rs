@@ -436,7 +436,7 @@ impl Teller<'_> {
         for at in ["/"].into_iter().chain(data) {
             let labels = format!("device='/dev/{}',fstype='xfs',mountpoint='{at}'", at.len());
             self.gauge("node_filesystem_size_bytes", &labels, |_| 100e9);
-            // A compaction takes half of what is free, and gives it back.
+            // Compactions take a fifth, and give it back.
             self.gauge("node_filesystem_avail_bytes", &labels, |at| {
                 let part = (at % (2 * HOUR)) as f64 / (2 * HOUR) as f64;
                 (65.0 - 20.0 * part).round() * 1e9
@@ -701,7 +701,7 @@ impl Teller<'_> {
         let found = "prometheus_notifications_alertmanagers_discovered";
         self.gauge(found, "", |at| is(runs[at] >= 2));
         // What always fires is sent once a minute.
-        let sends = |at: usize| runs[at] % 4 == 0;
+        let sends = |at: usize| runs[at].is_multiple_of(4);
         let sent = network.counted(&runs, sends);
         let router = |what| matches!(what, What::Agent(it) if it.job == "alert-router");
         let lost = network.counted(&runs, |at| sends(at) && network.is(at, router));
