@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+#[path = "local/faults.rs"]
+mod faults;
 #[path = "local/panels.rs"]
 mod panels;
 

@@ -100,6 +100,11 @@ impl Upstream {
         format!("http://{}{path}", self.address)
     }
 
+    /// From here on it gives this answer alone.
+    pub fn answer(&self, answer: Answer) {
+        self.lock().script = vec![answer];
+    }
+
     /// What it heard until now.
     #[must_use]
     pub fn heard(&self) -> Vec<Heard> {
