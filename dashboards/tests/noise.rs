@@ -479,6 +479,9 @@ impl Teller<'_> {
                 if at % (3 * HOUR) == 7 { 0.0 } else { 1.0 }
             });
         }
+        // The host has no such thing.
+        let none = "collector='nvme'";
+        self.gauge("node_scrape_collector_success", none, |_| 0.0);
         if self.target.role == "monitor" {
             for (host, _) in HOSTS {
                 let down = move |what| matches!(what, What::Host(it) if it == host);

@@ -40,7 +40,9 @@ pub(super) const GROUP: Group = Group {
         },
         Alert {
             name: "CollectorFails",
-            expr: "node_scrape_collector_success == 0 or cassandra_scrape_collector_success == 0 or traefik_scrape_collector_success == 0",
+            // As node_exporter does, node-exporter calls it no success when a host has nothing of what a collector is about (NVMe, ZFS, NFS).
+            // So one has to have worked within the hour; that it is being told of already keeps it told of for as long as it lasts.
+            expr: "(node_scrape_collector_success == 0 and on (cluster, instance, collector) (max_over_time(node_scrape_collector_success[1h]) == 1 or ALERTS{alertname=\"CollectorFails\"})) or cassandra_scrape_collector_success == 0 or traefik_scrape_collector_success == 0",
             severity: "warning",
             summary: "The collector {{ $labels.collector }} of {{ $labels.program }} on {{ $labels.instance }} fails",
             description: "For {for} its metrics have been missing, and with them the alerts that are made of them.",

@@ -243,6 +243,11 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
         "recovered_and_restarted",
     ),
     (
+        "LedgersDown",
+        "provisioner/tests/hosts/operate.rs",
+        "recovered_and_restarted",
+    ),
+    (
         "TraefikDown",
         "provisioner/tests/hosts/network.rs",
         "from_one_config_and_healed",
