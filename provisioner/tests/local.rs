@@ -4,6 +4,8 @@
 
 #[path = "local/faults.rs"]
 mod faults;
+#[path = "local/others.rs"]
+mod others;
 #[path = "local/panels.rs"]
 mod panels;
 

@@ -5,6 +5,7 @@ use std::{
     fs, io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use crate::{Part, PartError, command, debian, on_path, version};
@@ -158,17 +159,13 @@ pub(crate) fn build(module: &Module, cache: &Path) -> Result<PathBuf, PartError>
         debian::run(&part, install)?;
         return Ok(program);
     }
-    let mut download = go(&["mod", "download", "-json", &named]);
-    download.current_dir(cache);
-    let said = debian::run(&part, download)?;
-    let source = json_text(&said, "Dir")
-        .ok_or_else(|| debian::failure(&part, "go mod download names no folder"))?;
+    let source = download(&part, go(&[]), &named, cache)?;
     // A module's folder is not to be written to.
     let copy = cache.join("go/source").join(&named);
     if copy.exists() {
         fs::remove_dir_all(&copy).map_err(disk)?;
     }
-    copy_folder(Path::new(source), &copy).map_err(disk)?;
+    copy_folder(&source, &copy).map_err(disk)?;
     for stub in module.stubs {
         let stub = copy.join(stub);
         fs::create_dir_all(stub.parent().unwrap_or(&copy)).map_err(disk)?;
@@ -179,6 +176,32 @@ pub(crate) fn build(module: &Module, cache: &Path) -> Result<PathBuf, PartError>
     build.current_dir(&copy);
     debian::run(&part, build)?;
     Ok(program)
+}
+
+/// The folder that a module is in, which is not to be written to: for files of it beside its programs.
+///
+/// # Errors
+/// When there is no Go and none can be fetched, or no such module.
+pub fn source(module: &'static str, version: &str) -> Result<PathBuf, PartError> {
+    let cache = crate::made_cache()?;
+    let part = Part {
+        program: module,
+        package: module,
+        needs: &[],
+        path: "",
+        at_least: (0, 0),
+    };
+    let mut go = command(&find(&cache)?);
+    go.env("GOTOOLCHAIN", "auto").env("GOFLAGS", "-modcacherw");
+    download(&part, go, &format!("{module}@{version}"), &cache)
+}
+
+fn download(part: &Part, mut go: Command, named: &str, cache: &Path) -> Result<PathBuf, PartError> {
+    go.args(["mod", "download", "-json", named])
+        .current_dir(cache);
+    let said = debian::run(part, go)?;
+    let folder = json_text(&said, "Dir").map(PathBuf::from);
+    folder.ok_or_else(|| debian::failure(part, "go mod download names no folder"))
 }
 
 /// The text of a key in what `go mod download -json` writes: a key and its value on each line, and paths need no escapes.

@@ -88,7 +88,7 @@ pub const ALL: &[Part] = &[
     pypi::PYTHON,
 ];
 
-pub use go::{MODULES, Module, program as go_program};
+pub use go::{MODULES, Module, program as go_program, source as go_source};
 pub use pypi::{ANSIBLE, ansible, grafana_model, moto, traefik, traefik_versions};
 pub use terraform::terraform;
 

@@ -1,21 +1,21 @@
 //! Every panel of every dashboard against the whole network on this machine: real programs under load, a real Prometheus.
 
-use std::{collections::BTreeMap, fs, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use dashboards::{Asked, grafana::Empty};
 use promql_parser::parser::{self, Expr};
 use serde_json::Value;
-use testkit::{Program, binary, eventually, root};
+use testkit::{Program, binary, eventually};
 
-use super::{Network, PORTS, PORTS_OF_CASSANDRA, PORTS_OF_LEDGER, PORTS_OF_TRAEFIK, fetch};
+use super::{Network, PORTS, PORTS_OF_CASSANDRA, PORTS_OF_LEDGER, PORTS_OF_TRAEFIK, fetch, others};
 
 /// Seconds of load; the test is done long before.
 const LOAD: &str = "600";
 /// For a panel to have data under load.
-const PATIENCE_OF_PANELS: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE_OF_PANELS: Duration = Duration::from_secs(120);
 
 /// Whether an expression can be empty though its metrics are there: it compares, leaves out, or asks for what happens at times.
-fn leaves_out(expr: &Expr) -> bool {
+pub(crate) fn leaves_out(expr: &Expr) -> bool {
     match expr {
         Expr::Aggregate(it) => leaves_out(&it.expr),
         Expr::Unary(it) => leaves_out(&it.expr),
@@ -146,39 +146,6 @@ fn every_panel_has_data() {
             None => {}
         }
     }
-    others_find_theirs(&has);
+    others::find_theirs(&has);
     drop(load);
-}
-
-/// What other people's dashboards ask for is there, too: our programs take the place of those that they were made for.
-fn others_find_theirs(has: &dyn Fn(&str) -> bool) {
-    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
-    let ours = read("node-exporter/metrics.tsv");
-    let is_ours = |metric: &str| ours.lines().any(|it| it.split('\t').next() == Some(metric));
-    let asked = read("dashboards/others/asked.tsv");
-    let mut found = 0;
-    for line in asked.lines() {
-        let [dashboard, metric, why] = line.split('\t').collect::<Vec<_>>()[..] else {
-            panic!("{line}");
-        };
-        let job = match dashboard {
-            "alertmanager-mixin" => "alert-router",
-            "node-exporter-full" => "node",
-            "traefik-17346" => "traefik",
-            _ => panic!("{line}"),
-        };
-        let expr = format!("{metric}{{job=\"{job}\"}}");
-        match why.split(':').next().unwrap() {
-            "" => {
-                let what = format!("{dashboard} finds {metric}");
-                eventually(&what, PATIENCE_OF_PANELS, || has(&expr).then_some(()));
-                found += 1;
-            }
-            // This machine may have it or not; the program knows it.
-            "flag" | "hardware" | "kernel" => assert!(is_ours(metric), "{line}"),
-            "nobody" => assert!(!has(&expr) && !is_ours(metric), "{line}"),
-            _ => panic!("{line}"),
-        }
-    }
-    assert!(found > 180, "{found}");
 }
