@@ -255,6 +255,13 @@ fn a_silence_by_the_link_of_a_message() {
     let wrong = page("?filter=%3Cb%3E%7B");
     assert!(wrong.contains("&lt;b&gt;{: ") && !wrong.contains("<b>"));
     assert!(wrong.contains("name=\"filter\""));
+    // A part of it would silence more than was asked for.
+    let many = "a%3Db,".repeat(101);
+    for more in [format!("{link}&filter=%7B%7B"), format!("?filter={many}")] {
+        let refused = page(&more);
+        assert!(!refused.contains("name=\"matcher\""), "{more}");
+        assert!(refused.contains("<p>The filter "), "{more}");
+    }
     let (status, _, _) = request(router.address, "POST", "/silences/new", &[], b"").unwrap();
     assert_eq!(status, 405);
     // Alertmanager's link.

@@ -121,6 +121,7 @@ fn run(network: &Network, nodes: Vec<Node>, flags: &InstallFlags) -> anyhow::Res
             .collect();
         for (seen, changes) in seen.iter().zip(&all) {
             preflight::check(&seen.job.node, &seen.job.desired, &seen.found, changes)?;
+            materials.check_written(&changes.files)?;
         }
         // What is there has its rack.
         let is_new = |it: &Seen| {

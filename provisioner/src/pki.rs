@@ -303,7 +303,8 @@ fn last(
     Ok(())
 }
 
-fn validity(certificate: &X509Certificate<'_>) -> (Timestamp, Timestamp) {
+/// From when until when a certificate holds.
+pub(crate) fn validity(certificate: &X509Certificate<'_>) -> (Timestamp, Timestamp) {
     let validity = certificate.validity();
     let at = |seconds: i64, else_: Timestamp| Timestamp::from_second(seconds).unwrap_or(else_);
     // A time beyond what can be said has not begun, or is over.

@@ -95,7 +95,17 @@ impl Api {
                 }
             }
         }
-        let rows: String = matchers.iter().take(MAX_MATCHERS).map(row).collect();
+        if matchers.len() > MAX_MATCHERS {
+            wrong = format!(
+                "<p>The filter has {} matchers; there is room for {MAX_MATCHERS}</p>\n",
+                matchers.len()
+            );
+        }
+        // A part of what was asked for would silence more.
+        if !wrong.is_empty() {
+            matchers.clear();
+        }
+        let rows: String = matchers.iter().map(row).collect();
         let lasts: String = LASTS
             .iter()
             .map(|(name, minutes)| {

@@ -90,14 +90,12 @@ pub fn program(folder: &Path, name: &'static str) -> Result<PathBuf, PartError> 
     let lock = fs::File::create(cache.join("go/lock")).map_err(disk)?;
     lock.lock().map_err(disk)?;
     let program = programs.join(name);
-    let mut build = command(find(&cache)?);
+    let mut build = tool(&find(&cache)?);
     build
         .args(["build", "-o"])
         .arg(&program)
         .arg(".")
-        .current_dir(folder)
-        .env("GOTOOLCHAIN", "auto")
-        .env("GOFLAGS", "-modcacherw");
+        .current_dir(folder);
     let part = Part {
         program: name,
         package: name,
@@ -145,11 +143,8 @@ pub(crate) fn build(module: &Module, cache: &Path) -> Result<PathBuf, PartError>
     };
     let go = find(cache)?;
     let go = |arguments: &[&str]| {
-        let mut go = command(&go);
-        go.args(arguments)
-            // Also where somebody said that the machine's own Go is to do.
-            .env("GOTOOLCHAIN", "auto")
-            .env("GOFLAGS", "-modcacherw");
+        let mut go = tool(&go);
+        go.args(arguments);
         go
     };
     let named = format!("{}@{}", module.module, module.version);
@@ -191,9 +186,16 @@ pub fn source(module: &'static str, version: &str) -> Result<PathBuf, PartError>
         path: "",
         at_least: (0, 0),
     };
-    let mut go = command(&find(&cache)?);
-    go.env("GOTOOLCHAIN", "auto").env("GOFLAGS", "-modcacherw");
+    let go = tool(&find(&cache)?);
     download(&part, go, &format!("{module}@{version}"), &cache)
+}
+
+/// Go, which may fetch a newer one of itself, also where somebody said that the machine's own is to do.
+fn tool(go: &Path) -> Command {
+    let mut tool = command(go);
+    tool.env("GOTOOLCHAIN", "auto")
+        .env("GOFLAGS", "-modcacherw");
+    tool
 }
 
 fn download(part: &Part, mut go: Command, named: &str, cache: &Path) -> Result<PathBuf, PartError> {

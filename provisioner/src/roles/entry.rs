@@ -14,7 +14,10 @@ use rustls::{
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::materials::text;
-use crate::config::Config;
+use crate::{config::Config, network::Role, pki::validity};
+
+const CERTIFICATE: &str = "traefik_certificate_file";
+const KEY: &str = "traefik_key_file";
 
 /// In PEM form: the certificate with those that vouch for it, and the key.
 #[derive(Debug, Clone)]
@@ -24,29 +27,36 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Reads what config.json names.
+    /// Reads what config.json names, where Traefik is installed from here.
     ///
     /// # Errors
-    /// When a file cannot be read, holds something else, its certificate has ended, or the key is another one's.
-    pub(super) fn read(config: &Config, now: Timestamp) -> anyhow::Result<Option<Self>> {
-        const CERTIFICATE: &str = "traefik_certificate_file";
-        const KEY: &str = "traefik_key_file";
+    /// When a file cannot be read.
+    pub(super) fn read(config: &Config) -> anyhow::Result<Option<Self>> {
         let (Some(certificate), Some(key)) = (config.text(CERTIFICATE), config.text(KEY)) else {
             return Ok(None);
         };
+        if !config.installs(Role::Traefik) {
+            return Ok(None);
+        }
         let read = |key: &str, path: &str| {
             text(Path::new(path)).with_context(|| format!("config.json: {key}"))
         };
-        let it = Self {
+        Ok(Some(Self {
             certificates: read(CERTIFICATE, certificate)?,
             key: Secret::new(read(KEY, key)?),
-        };
-        let at = || format!("config.json: {CERTIFICATE}, {KEY}: {certificate}, {key}");
-        it.check(now).with_context(at)?;
-        Ok(Some(it))
+        }))
     }
 
-    fn check(&self, now: Timestamp) -> anyhow::Result<()> {
+    /// Whether clients can be shown it.
+    ///
+    /// # Errors
+    /// When it is something else, the certificate has ended, or the key is another one's.
+    pub(super) fn check(&self, now: Timestamp) -> anyhow::Result<()> {
+        let at = || format!("config.json: {CERTIFICATE}, {KEY}");
+        self.is_fit(now).with_context(at)
+    }
+
+    fn is_fit(&self, now: Timestamp) -> anyhow::Result<()> {
         let chain: Result<Vec<_>, _> =
             CertificateDer::pem_slice_iter(self.certificates.as_bytes()).collect();
         let chain = chain.context("the certificate's file is not in PEM form")?;
@@ -55,9 +65,8 @@ impl Entry {
             .context("the certificate's file has none (-----BEGIN CERTIFICATE-----)")?;
         let (_, parsed) =
             X509Certificate::from_der(first).context("what is named a certificate is none")?;
-        let ends = parsed.validity().not_after.timestamp();
-        if ends < now.as_second() {
-            let ends = Timestamp::from_second(ends)?;
+        let (_, ends) = validity(&parsed);
+        if ends < now {
             bail!("the certificate ended on {ends}: clients would refuse it");
         }
         // What is wrong with a key is not said: it might tell of it.

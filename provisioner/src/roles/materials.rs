@@ -8,9 +8,10 @@ use std::{
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 
-use super::entry::Entry;
+use super::{entry::Entry, traefik};
 use crate::{
     artifacts::Artifacts,
+    desired::File,
     image_archive,
     network::{Network, Role},
     pki::Pki,
@@ -101,7 +102,7 @@ impl Materials {
                 ledger: archive("scalar_image_archive")?,
                 schema: archive("scalar_schema_image_archive")?,
             },
-            entry: Entry::read(config, now)?,
+            entry: Entry::read(config)?,
             pki: Pki::open(&network.folder.join("pki"), now)?,
             secrets: Secrets::open(&network.folder.join("secrets"), config)?,
             artifacts,
@@ -118,6 +119,16 @@ impl Materials {
 }
 
 impl Materials {
+    /// Whether what is about to be written to a node is fit for it. What is there already is not asked again: that it has ended since must not
+    /// keep anybody from mending the rest.
+    pub(crate) fn check_written(&self, files: &[&File]) -> anyhow::Result<()> {
+        let is_shown = files.iter().any(|it| it.path == traefik::SHOWN);
+        match self.entry.as_ref().filter(|_| is_shown) {
+            Some(entry) => entry.check(self.now),
+            None => Ok(()),
+        }
+    }
+
     /// Whether Prometheus takes what is the user's own.
     pub(crate) fn check_own(&self) -> anyhow::Result<()> {
         if self.rules.is_empty() && self.scrapes.is_empty() {

@@ -13,6 +13,8 @@ const MONITORING: &str = include_str!("../../../packaging/traefik/dynamic/monito
 const ROTATION: &str = include_str!("../../../packaging/traefik/logrotate");
 /// As packaging/traefik has them.
 const FOLDER: &str = "/etc/traefik";
+/// The certificate that clients are shown.
+pub(super) const SHOWN: &str = "/etc/traefik/dynamic/tls.yml";
 const LOGS: &str = "/var/log/traefik";
 /// The entry point that is left out where there is no certificate for it.
 const SECURE: &str = "  websecure:\n    address: \":443\"\n";
@@ -81,7 +83,7 @@ fn traefik(place: &mut Place<'_>) -> anyhow::Result<()> {
     }
     if let Some(entry) = entry {
         place.desired.files.push(File {
-            path: format!("{FOLDER}/dynamic/tls.yml"),
+            path: SHOWN.to_owned(),
             owner: own,
             mode: 0o640,
             content: shown(entry).into(),

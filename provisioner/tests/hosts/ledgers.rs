@@ -580,6 +580,20 @@ fn secured(operator: &Operator, configure: &dyn Fn(&Value)) {
     assert!(call(&client).is_err());
     assert_eq!(process(), before);
 
+    // One that has ended is not put there; and it keeps nobody from working on other nodes.
+    let key = KeyPair::generate().unwrap();
+    let mut ended = CertificateParams::new(vec![NAME.to_owned()]).unwrap();
+    ended.not_after = rcgen::date_time_ymd(2026, 1, 1);
+    let [crt, pem] = ["crt", "key"].map(|it| operator.path(&format!("ended.{it}")));
+    fs::write(&crt, ended.self_signed(&key).unwrap().pem()).unwrap();
+    fs::write(&pem, key.serialize_pem()).unwrap();
+    configure(&json!({"traefik_certificate_file": crt, "traefik_key_file": pem}));
+    let said = operator.ends(&["install"], 1);
+    assert!(said.contains("ended on 2026-01-01T00:00:00Z"), "{said}");
+    operator.ends(&["install", "n1", "n2"], 0);
+    operator.ends(&["status"], 0);
+    assert!(call(&other).is_ok());
+
     configure(&json!({}));
     operator.ends(&["install"], 0);
     assert!(call(&other).unwrap_err().contains("refused"));
