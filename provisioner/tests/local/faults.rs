@@ -87,11 +87,11 @@ const NONSENSE: Fault = Fault {
     part: Part::Real,
     mended: "the file was put right and read",
     inject: |site| {
-        site.broken.insert("prometheus", true);
+        site.broken.insert("prometheus");
         site.write_prometheus();
     },
     mend: |site| {
-        site.broken.insert("prometheus", false);
+        site.broken.remove("prometheus");
         site.write_prometheus();
     },
 };
@@ -213,11 +213,11 @@ const APART: &[Fault] = &[
         part: Part::Real,
         mended: "the file was put right and read",
         inject: |site| {
-            site.broken.insert("alert-router", true);
+            site.broken.insert("alert-router");
             site.write_router();
         },
         mend: |site| {
-            site.broken.insert("alert-router", false);
+            site.broken.remove("alert-router");
             site.write_router();
         },
     },
