@@ -197,7 +197,16 @@ X
   echo $! >"$folder/pid"
 }
 
-first() { [ -e "$HOSTS/n/$1/pid" ] && pgrep -P "$(cat "$HOSTS/n/$1/pid")" | head -n 1; }
+# The process that holds a host, when it still does: numbers of processes come again within minutes, and what has it then is somebody else's.
+holder() {
+  local process
+  process=$(cat "$HOSTS/n/$1/pid" 2>/dev/null) && grep -qE "/$tag-$1(/|\$)" "/proc/$process/cgroup" 2>/dev/null && echo "$process"
+}
+
+first() {
+  local process
+  process=$(holder "$1") && pgrep -P "$process" | head -n 1
+}
 
 inside() {
   local process
@@ -247,9 +256,9 @@ up() {
 stop() {
   local process
   process=$(first "$1") && kill -9 "$process" 2>/dev/null || true
-  kill -9 "$(cat "$HOSTS/n/$1/pid")" 2>/dev/null || true
+  process=$(holder "$1") && kill -9 "$process" 2>/dev/null || true
   for _ in $(seq 1 100); do
-    kill -0 "$(cat "$HOSTS/n/$1/pid")" 2>/dev/null || return 0
+    holder "$1" >/dev/null || return 0
     sleep 0.1
   done
 }

@@ -17,10 +17,6 @@ skipped=$(sort -u "$TEST_SKIPS" | grep -c . || true)
 passed=$((passed - skipped))
 
 echo
-if [ "$failed" -gt 0 ]; then
-	echo "Failed:"
-	grep -E '^test .* \.\.\. FAILED$' "$log" | sed 's/^test /  /; s/ \.\.\. FAILED$//'
-fi
 unlisted=0
 if [ "$skipped" -gt 0 ]; then
 	echo "Skipped:"
@@ -33,8 +29,15 @@ if [ "$skipped" -gt 0 ]; then
 		fi
 	done < <(sort -u "$TEST_SKIPS")
 fi
-if [ "$failed" = 0 ] && [ "$code" != 0 ]; then
-	echo "The tests did not run to their end; see above."
+# The last that is seen, for a page that shows the end of a log alone.
+if [ "$code" != 0 ]; then
+	echo "Failed:"
+	told=$(awk -f scripts/failures.awk "$log")
+	# What was not even built has no failed test.
+	echo "${told:-$(grep -A 4 '^error' "$log" | head -n 10)}"
+	df -h . /tmp | awk 'NR > 1 { print "  disk: " $4 " free in " $6 }' | sort -u
+	awk '/^MemAvailable/ { print "  memory: " int($2 / 1024) " MiB available" } ' /proc/meminfo
+	awk '/^oom_kill / && $2 > 0 { print "  the kernel has killed " $2 " processes for want of memory" }' /proc/vmstat
 fi
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$code" = 0 ] || exit 1

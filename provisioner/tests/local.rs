@@ -55,10 +55,13 @@ impl Network {
     }
 
     fn run(&self, arguments: &[&str]) -> Ended {
+        self.provisioner(arguments).run()
+    }
+
+    fn provisioner(&self, arguments: &[&str]) -> Program {
         Program::new("provisioner")
             .args(arguments)
             .env("PROVISIONER_LOCAL_STATE_DIR", self.state())
-            .run()
     }
 
     fn good(&self, arguments: &[&str]) -> String {
@@ -126,9 +129,10 @@ impl Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
-        let ended = self.run(&["local", "down"]);
-        if !std::thread::panicking() {
-            assert!(ended.status.success(), "{}", ended.stderr);
+        if std::thread::panicking() {
+            self.provisioner(&["local", "down"]).clean_up();
+        } else {
+            self.good(&["local", "down"]);
         }
     }
 }

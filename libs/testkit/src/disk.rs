@@ -65,11 +65,9 @@ impl Drop for Disk {
     fn drop(&mut self) {
         if !self.device.is_empty() {
             // It goes with the machine otherwise.
-            drop(
-                Program::at("losetup")
-                    .args(["--detach", &self.device])
-                    .run(),
-            );
+            Program::at("losetup")
+                .args(["--detach", &self.device])
+                .clean_up();
         }
     }
 }

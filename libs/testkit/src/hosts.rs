@@ -145,22 +145,28 @@ impl Hosts {
         self.run_with(arguments, Stdio::null())
     }
 
-    #[expect(clippy::disallowed_methods, reason = "tests start programs")]
     fn run_with(&self, arguments: &[&str], input: Stdio) -> Output {
-        Command::new(crate::root().join("scripts/hosts.sh"))
-            .args(arguments)
-            .env("HOSTS", &self.folder)
-            .env("HOSTS_TAG", &self.tag)
-            .env("HOSTS_BIND", &self.binds)
+        self.command(arguments)
             .stdin(input)
             .output()
             .expect("bash can be started")
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "tests start programs")]
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(crate::root().join("scripts/hosts.sh"));
+        command
+            .args(arguments)
+            .env("HOSTS", &self.folder)
+            .env("HOSTS_TAG", &self.tag)
+            .env("HOSTS_BIND", &self.binds);
+        command
     }
 }
 
 impl Drop for Hosts {
     fn drop(&mut self) {
-        // A test that fails already says why.
-        drop(self.output(&["down"]));
+        // A test that fails already says why, and a panic here would end all the others with it.
+        drop(self.command(&["down"]).stdin(Stdio::null()).output());
     }
 }

@@ -175,6 +175,16 @@ impl Program {
         }
     }
 
+    /// Runs it to its end while something is dropped, where a panic would end all other tests, too.
+    pub fn clean_up(mut self) {
+        let command = self.command.stdin(Stdio::null()).stdout(Stdio::null());
+        if let Ok(mut child) = command.stderr(Stdio::null()).spawn()
+            && wait(&mut child, self.patience).is_none()
+        {
+            drop(child.kill());
+        }
+    }
+
     /// Starts it and goes on.
     ///
     /// # Panics

@@ -182,7 +182,7 @@ impl Mounted {
 impl Drop for Mounted {
     fn drop(&mut self) {
         // It goes with the machine otherwise.
-        drop(Program::at("umount").args([&self.folder]).run());
+        Program::at("umount").args([&self.folder]).clean_up();
     }
 }
 
