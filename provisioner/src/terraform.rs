@@ -159,7 +159,7 @@ pub(crate) fn plan(folder: &Path, flags: &PlanFlags) -> anyhow::Result<ExitCode>
         let plan = workspace.plan(&wanted).await?;
         workspace.refresh().await?;
         show(&plan, &progress);
-        if let Err(error) = guard(&plan, &flags.consent) {
+        if let Err(error) = guard(&plan, &flags.consent, &session.program.name) {
             // It is not to be applied by hand either.
             workspace.drop_plan()?;
             return Err(error);
@@ -239,7 +239,8 @@ pub(crate) fn make(
             None => workspace.plan(wanted.unwrap_or(&Wanted::default())).await?,
         };
         show(&plan, &progress);
-        guard(&plan, consent).inspect_err(|_| drop(workspace.drop_plan()))?;
+        guard(&plan, consent, &session.program.name)
+            .inspect_err(|_| drop(workspace.drop_plan()))?;
         let journal = Journal::new(folder, "apply");
         if !folder.join(workspace::PLAN).exists() {
             workspace.refresh().await?;
@@ -404,8 +405,8 @@ fn show(plan: &Plan, progress: &Progress) {
 pub(crate) struct NothingDone(String);
 
 /// Refuses to lose what is stateful.
-fn guard(plan: &Plan, consent: &Consent) -> anyhow::Result<()> {
-    let losses = plan.losses(&consent.allow_stateful);
+fn guard(plan: &Plan, consent: &Consent, terraform: &str) -> anyhow::Result<()> {
+    let losses = plan.losses(&consent.allow_stateful, terraform);
     if !losses.is_empty() {
         bail!(NothingDone(format!(
             "this would take what is stateful, so nothing was done:\n  {}",

@@ -134,8 +134,8 @@ pub(crate) fn destroy(folder: &Path, flags: &DestroyFlags) -> anyhow::Result<Exi
         journal.note(None, if done.is_ok() { "destroyed" } else { "stopped" })?;
         done?;
         for volume in volumes.iter().filter(|_| flags.keep_data) {
-            let (address, id) = (&volume.address, &volume.id);
-            progress.say(format!("`terraform import '{address}' {id}` takes it back"));
+            let (address, id, terraform) = (&volume.address, &volume.id, &session.program.name);
+            progress.say(format!("`{terraform} import '{address}' {id}` takes it back"));
         }
         Ok(())
     })?;

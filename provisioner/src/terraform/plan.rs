@@ -148,7 +148,8 @@ impl Plan {
     }
 
     /// What would be lost, each with why: all but what `allowed` names by its address or its node. Volumes with data are lost by `destroy` alone.
-    pub(crate) fn losses(&self, allowed: &[String]) -> Vec<String> {
+    /// `terraform` is how a person starts it.
+    pub(crate) fn losses(&self, allowed: &[String], terraform: &str) -> Vec<String> {
         let losses = self.changes.iter().filter(|it| it.action.deletes());
         let losses = losses.filter_map(|it| {
             let (what, never) = self.holds(it)?;
@@ -165,7 +166,7 @@ impl Plan {
             }
             line += &if never {
                 format!(
-                    "; `terraform state rm '{}'` lets it go and leaves it in AWS",
+                    "; `{terraform} state rm '{}'` lets it go and leaves it in AWS",
                     it.address
                 )
             } else {
@@ -400,7 +401,7 @@ mod tests {
             plan.sums(),
             "1 to make, 1 to change, 1 to start, 2 to replace, 1 to destroy"
         );
-        assert_eq!(plan.losses(&[]), [""; 0]);
+        assert_eq!(plan.losses(&[], "tofu"), [""; 0]);
         assert!(Plan::parse("{}").unwrap().changes.is_empty());
         assert!(Plan::parse("").is_err());
     }
@@ -467,35 +468,38 @@ mod tests {
             (its_disk, REPLACE, json!({})),
         ]);
         let expect = "replace module.cassandra.aws_instance.cassandra[0]: the machine of cassandra-1, which holds a part of the data (it was asked for); --allow-stateful cassandra-1 lets it be done";
-        assert_eq!(replaced.losses(&[]), [expect]);
-        assert_eq!(replaced.losses(&["cassandra-2".to_owned()]), [expect]);
+        assert_eq!(replaced.losses(&[], "tofu"), [expect]);
+        assert_eq!(
+            replaced.losses(&["cassandra-2".to_owned()], "tofu"),
+            [expect]
+        );
         for allowed in ["cassandra-1", cassandra] {
-            assert_eq!(replaced.losses(&[allowed.to_owned()]), [""; 0]);
+            assert_eq!(replaced.losses(&[allowed.to_owned()], "tofu"), [""; 0]);
         }
         // The monitor's machine may go, with what is attached to it; a disk alone is torn off.
         let machine = format!("{monitor}aws_instance.instance[0]");
         let disk = format!("{monitor}aws_volume_attachment.data[0]");
         let volume = format!("{monitor}aws_ebs_volume.data[0]");
         let both = plan(&[(&machine, REPLACE, json!({})), (&disk, REPLACE, json!({}))]);
-        assert_eq!(both.losses(&[]), [""; 0]);
-        let torn = plan(&[(&disk, REPLACE, json!({}))]).losses(&[]);
+        assert_eq!(both.losses(&[], "tofu"), [""; 0]);
+        let torn = plan(&[(&disk, REPLACE, json!({}))]).losses(&[], "tofu");
         assert!(
             torn[0].contains("the disk of monitor-1 would be torn off"),
             "{torn:?}"
         );
         // Whatever is allowed, data stays.
         let data = plan(&[(&volume, &["delete"], json!({}))]);
-        let losses = data.losses(&[volume.clone(), "monitor-1".to_owned()]);
-        assert!(losses[0].contains("`terraform state rm"), "{losses:?}");
+        let losses = data.losses(&[volume.clone(), "monitor-1".to_owned()], "tofu");
+        assert!(losses[0].contains("`tofu state rm"), "{losses:?}");
         assert_eq!(data.lost_volumes(), [volume.as_str()]);
         let address = "module.cassandra.aws_network_interface.cassandra[1]";
-        let losses = plan(&[(address, REPLACE, json!({}))]).losses(&[]);
+        let losses = plan(&[(address, REPLACE, json!({}))]).losses(&[], "tofu");
         assert!(
             losses[0].contains("the address of cassandra-2"),
             "{losses:?}"
         );
         assert_eq!(
-            plan(&[(address, &["update"], json!({}))]).losses(&[]),
+            plan(&[(address, &["update"], json!({}))]).losses(&[], "tofu"),
             [""; 0]
         );
     }

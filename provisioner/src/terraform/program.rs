@@ -20,6 +20,8 @@ const VARIABLE: &str = "PROVISIONER_TERRAFORM";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Program {
     pub(super) path: PathBuf,
+    /// How a person starts it: by its name where it is on the PATH.
+    pub(super) name: String,
     /// Where it has a provider from whose source names no registry.
     pub(super) registry: &'static str,
 }
@@ -33,11 +35,20 @@ const KINDS: [(&str, &str); 2] = [
 impl Program {
     /// The one that `PROVISIONER_TERRAFORM` names, else Terraform on the PATH, else OpenTofu there.
     pub(super) fn find() -> anyhow::Result<Self> {
-        let path = match env::var_os(VARIABLE) {
-            Some(named) => PathBuf::from(named),
-            None => on_path(env::var_os("PATH").as_deref()).context(
+        let named = env::var_os(VARIABLE).map(PathBuf::from);
+        let (path, name) = if let Some(path) = named {
+            let name = path.display().to_string();
+            (path, name)
+        } else {
+            let path = on_path(env::var_os("PATH").as_deref()).context(
                 "neither terraform nor tofu is on the PATH: install Terraform 1.10 or newer (or OpenTofu), or name it with PROVISIONER_TERRAFORM",
-            )?,
+            )?;
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            (path, name)
         };
         let shown = path.display();
         let said = exec::command(&path)
@@ -49,7 +60,11 @@ impl Program {
         let said = said.with_context(|| format!("cannot start {shown}"))?;
         let registry = check(&String::from_utf8_lossy(&said.stdout));
         let registry = registry.with_context(|| shown.to_string())?;
-        Ok(Self { path, registry })
+        Ok(Self {
+            path,
+            name,
+            registry,
+        })
     }
 }
 

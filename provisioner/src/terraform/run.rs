@@ -135,7 +135,8 @@ impl Runner<'_> {
         match asked {
             Some(true) => bail!("terraform {name}: it took longer than it should, and was stopped"),
             Some(false) if !status.success() => bail!(Interrupted(format!(
-                "`terraform {name}` has ended what it had begun; its state is whole, and the same command goes on from there"
+                "`{} {name}` has ended what it had begun; its state is whole, and the same command goes on from there",
+                self.program.name
             ))),
             _ => {}
         }
