@@ -67,11 +67,15 @@ pub(crate) fn machine() -> io::Result<String> {
     let cpu = fs::read_to_string("/proc/cpuinfo")?;
     let model = cpu
         .lines()
-        .find_map(|it| it.strip_prefix("model name"))
-        .unwrap_or(": unknown");
+        .find_map(|it| {
+            it.strip_prefix("model name")?
+                .trim_start()
+                .strip_prefix(':')
+        })
+        .unwrap_or(" unknown");
     let cores = cpu.lines().filter(|it| it.starts_with("processor")).count();
     Ok(format!(
-        "Machine: {cores} cores{model}, Linux {}. Ours: {} (revision {}).",
+        "Machine: {cores} cores:{model}, Linux {}. Ours: {} (revision {}).",
         kernel.trim(),
         env!("CARGO_PKG_VERSION"),
         option_env!("BUILD_REVISION").unwrap_or("unknown"),

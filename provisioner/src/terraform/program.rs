@@ -36,20 +36,13 @@ impl Program {
     /// The one that `PROVISIONER_TERRAFORM` names, else Terraform on the PATH, else OpenTofu there.
     pub(super) fn find() -> anyhow::Result<Self> {
         let named = env::var_os(VARIABLE).map(PathBuf::from);
-        let (path, name) = if let Some(path) = named {
-            let name = path.display().to_string();
-            (path, name)
-        } else {
-            let path = on_path(env::var_os("PATH").as_deref()).context(
-                "neither terraform nor tofu is on the PATH: install Terraform 1.10 or newer (or OpenTofu), or name it with PROVISIONER_TERRAFORM",
-            )?;
-            let name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            (path, name)
-        };
+        let is_named = named.is_some();
+        let path = named.or_else(|| on_path(env::var_os("PATH").as_deref())).context(
+            "neither terraform nor tofu is on the PATH: install Terraform 1.10 or newer (or OpenTofu), or name it with PROVISIONER_TERRAFORM",
+        )?;
+        let typed = path.file_name().filter(|_| !is_named);
+        let typed = typed.unwrap_or(path.as_os_str());
+        let name = typed.to_string_lossy().into_owned();
         let shown = path.display();
         let said = exec::command(&path)
             .arg("version")

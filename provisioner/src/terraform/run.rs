@@ -59,7 +59,8 @@ impl Runner<'_> {
         }
         let name = arguments.first().copied().unwrap_or_default();
         bail!(
-            "terraform {name}: {}",
+            "{} {name}: {}",
+            self.program.name,
             super::said::plain(&ended.stderr, &ended.stdout)
         );
     }
@@ -130,13 +131,13 @@ impl Runner<'_> {
         };
         lines.more(&mut out, line)?;
         lines.end(line);
+        let typed = &self.program.name;
         let mut said = Vec::new();
         err.take(MAX_ERRORS).read_to_end(&mut said)?;
         match asked {
-            Some(true) => bail!("terraform {name}: it took longer than it should, and was stopped"),
+            Some(true) => bail!("{typed} {name}: it took longer than it should, and was stopped"),
             Some(false) if !status.success() => bail!(Interrupted(format!(
-                "`{} {name}` has ended what it had begun; its state is whole, and the same command goes on from there",
-                self.program.name
+                "`{typed} {name}` has ended what it had begun; its state is whole, and the same command goes on from there"
             ))),
             _ => {}
         }

@@ -227,7 +227,8 @@ impl<'a> Workspace<'a> {
         match ended.code {
             0 | 2 => Ok(ended.code),
             _ => bail!(
-                "terraform {name}: {}",
+                "{} {name}: {}",
+                self.runner.program.name,
                 together(&problems, &ended.stderr, "")
             ),
         }

@@ -174,7 +174,7 @@ fn what_is_stateful_stays() {
         ],
     );
     assert!(said.contains("a volume with data of monitor-1"), "{said}");
-    assert!(said.contains(" state rm '"), "{said}");
+    assert!(said.contains(&environment.typed("state rm '")), "{said}");
     // Fewer nodes of Cassandra: Terraform itself refuses, and it is one error.
     environment.configure(&json!({"cassandra_instance_count": "2"}));
     let said = environment.provisions(1, &["plan", "--no-install"]);
@@ -218,7 +218,8 @@ fn destroyed_by_intent() {
 
     let environment = Environment::applied();
     let said = environment.provisions(0, &["destroy", "--yes", "--keep-data"]);
-    assert!(said.contains(&format!(" import '{DISK}' vol-")), "{said}");
+    let typed = environment.typed(&format!("import '{DISK}' vol-"));
+    assert!(said.contains(&typed), "{said}");
     assert_eq!(left(&environment), [("aws_ebs_volume".to_owned(), 4)]);
     let journal = fs::read_to_string(environment.path().join("journal.log")).unwrap();
     assert!(journal.contains("vol-"), "{journal}");

@@ -122,6 +122,11 @@ impl Environment {
             .run()
     }
 
+    /// A command of Terraform's as the provisioner says that it is to be typed.
+    pub(crate) fn typed(&self, command: &str) -> String {
+        format!("`{} {command}", self.terraform.display())
+    }
+
     /// The provisioner, on this environment; a cloud of machines that nobody can reach.
     pub(crate) fn command(&self, arguments: &[&str]) -> Program {
         let program = Program::new("provisioner");
